@@ -1,0 +1,1 @@
+"""Programs as a merchant would write them: they know the API and nothing else."""

@@ -1,0 +1,88 @@
+"""The command line of every process, and the environment that all of them share.
+
+The same commands, with the same variables, are what a deployment without `make run` starts.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from launch.kept import Kept
+from launch.plan import HOST, Plan, is_given
+
+ROOT = Path(__file__).resolve().parent.parent
+# Longer than any client of ours lets a connection lie idle between two uses in a row.
+KEEP_ALIVE_SECONDS = "30"
+
+
+def web(port: int, *, workers: int = 2, threads: int = 8) -> list[str]:
+    return [*_gunicorn(port, workers, threads), "wsgi:app"]
+
+
+def sandbox(port: int) -> list[str]:
+    """One process, so that rate windows are counted exactly."""
+    return [*_gunicorn(port, 1, 16), "sandbox:create_app()"]
+
+
+def worker() -> list[str]:
+    return [sys.executable, str(ROOT / "worker.py")]
+
+
+def ticker() -> list[str]:
+    return [sys.executable, str(ROOT / "worker.py"), "--ticker"]
+
+
+def flask(*words: str) -> list[str]:
+    return [sys.executable, "-m", "flask", "--app", "wsgi", *words]
+
+
+def _gunicorn(port: int, workers: int, threads: int) -> list[str]:
+    options = {
+        "--bind": f"{HOST}:{port}",
+        "--worker-class": "gthread",
+        "--workers": str(workers),
+        "--threads": str(threads),
+        "--keep-alive": KEEP_ALIVE_SECONDS,
+        "--graceful-timeout": "10",
+        "--log-level": "warning",
+    }
+    if Path("/dev/shm").is_dir():  # noqa: S108 - a heartbeat file on a slow disk can block a worker
+        options["--worker-tmp-dir"] = "/dev/shm"  # noqa: S108
+    words = [word for pair in options.items() for word in pair]
+    return [sys.executable, "-m", "gunicorn", "--no-control-socket", *words]
+
+
+def environment(env: Mapping[str, str], plan: Plan, kept: Kept, redis_url: str) -> dict[str, str]:
+    """The variables of every process: what the user has set, completed."""
+    made = {
+        "PORTAL_PORT": str(plan.portal_port),
+        "PORTAL_PUBLIC_URL": plan.public_url,
+        "PORTAL_DATA_DIR": str(plan.data_dir),
+        "PORTAL_WORKERS": str(plan.workers),
+        "PORTAL_REDIS_URL": redis_url,
+        "PORTAL_SECRET_KEY": kept.secret_key,
+        "PORTAL_ENCRYPTION_KEYS": kept.encryption_key,
+    }
+    if not plan.real_klaviyo:
+        made |= _sandbox_variables(plan, kept)
+    chosen = {name: value for name, value in made.items() if not is_given(env, name)}
+    return {**env, **chosen, "PORTAL_DATA_DIR": str(plan.data_dir), "PYTHONUNBUFFERED": "1"}
+
+
+def _sandbox_variables(plan: Plan, kept: Kept) -> dict[str, str]:
+    return {
+        "KLAVIYO_CLIENT_ID": kept.client_id,
+        "KLAVIYO_CLIENT_SECRET": kept.client_secret,
+        "PORTAL_KLAVIYO_API_URL": plan.sandbox_url,
+        "PORTAL_KLAVIYO_WEB_URL": plan.sandbox_url,
+        "SANDBOX_DATA_DIR": str(plan.data_dir / "sandbox"),
+        "SANDBOX_PORT": str(plan.sandbox_port),
+        "SANDBOX_URL": plan.sandbox_url,
+        "SANDBOX_CLIENT_ID": kept.client_id,
+        "SANDBOX_CLIENT_SECRET": kept.client_secret,
+        "SANDBOX_REDIRECT_URI": f"{plan.public_url}/oauth/klaviyo/callback",
+        "SANDBOX_INSTALL_URL": f"{plan.public_url}/oauth/klaviyo/install",
+        "SANDBOX_PRIVATE_KEY": kept.klaviyo_private_key,
+    }

@@ -1,0 +1,84 @@
+"""The portal as a Flask application: composition only.
+
+Settings come in once, here; everything below gets what it needs as arguments.
+"""
+
+from __future__ import annotations
+
+from flask import Flask
+from flask_bootstrap import Bootstrap5
+from flask_migrate import Migrate
+from htmx_flask import Htmx
+from jinja2 import StrictUndefined
+
+from portal import cli, config, crypto, logs, queue
+from portal.blueprints import (
+    activity,
+    api,
+    api_keys,
+    auth,
+    docs,
+    health,
+    home,
+    integrations,
+    modules,
+    oauth,
+    segments,
+    status,
+    team,
+)
+from portal.blueprints import settings as settings_pages
+from portal.config import Settings
+from portal.db import db, engine_options
+from portal.web import assets, failures, guards, layout, security, words
+
+BLUEPRINTS = (
+    activity.bp,
+    api.bp,
+    api_keys.bp,
+    auth.bp,
+    docs.bp,
+    health.bp,
+    home.bp,
+    integrations.bp,
+    modules.bp,
+    oauth.bp,
+    segments.bp,
+    settings_pages.bp,
+    status.bp,
+    team.bp,
+)
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    settings = settings or config.load()
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    logs.configure(settings)
+    config.use(settings)
+    config.use(settings)
+    crypto.use_keys(settings.encryption_keys)
+    queue.use_redis(settings.redis_url)
+    app = Flask(__name__)
+    app.extensions["portal_settings"] = settings
+    security.configure(app, settings)
+    _connect_database(app, settings)
+    app.config["BOOTSTRAP_SERVE_LOCAL"] = True
+    # Before anything touches `app.jinja_env`, which is built from these once.
+    app.jinja_options = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+    Bootstrap5(app)
+    Htmx().init_app(app)
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint)
+    security.csrf.exempt(api.bp)
+    for part in (layout, assets, words, failures, guards):
+        part.init_app(app)
+    security.init_app(app, settings)
+    cli.register(app)
+    return app
+
+
+def _connect_database(app: Flask, settings: Settings) -> None:
+    app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings.database_url)
+    db.init_app(app)
+    Migrate(app, db, render_as_batch=True)

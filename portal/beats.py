@@ -1,0 +1,111 @@
+"""Calls to Klaviyo on behalf of a merchant, in three beats: a transaction, the call, a transaction.
+
+Edges use it, outside of any transaction; it is the one place beside them that opens one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from portal import config
+from portal.db import db, transaction, utcnow
+from portal.errors import ConnectingError, UnavailableError
+from portal.klaviyo import Client, ForbiddenError, KlaviyoError, NoAnswerError, UnauthorizedError
+from portal.klaviyo.oauth import App, GrantRefusedError
+from portal.services import connection_health, segments, tokens
+
+R = TypeVar("R")
+
+WAIT_FOR_OTHERS_SECONDS = 20.0
+LOOK_EVERY_SECONDS = 0.1
+INVALID_GRANT = "invalid_grant"
+
+
+def klaviyo_app() -> App:
+    """Our app at Klaviyo, from the settings."""
+    settings = config.current()
+    return App(
+        client_id=settings.klaviyo_client_id,
+        client_secret=settings.klaviyo_client_secret,
+        redirect_uri=f"{settings.public_url}/oauth/klaviyo/callback",
+        api_url=settings.klaviyo_api_url,
+        web_url=settings.klaviyo_web_url,
+    )
+
+
+def fresh_token(merchant_id: int, *, rejected: str | None = None) -> str | None:
+    """An access token that should be taken, refreshed if need be; None where the connection is broken or gone.
+
+    `rejected` is a token that Klaviyo has just answered 401 to. Raises `NoAnswerError` when Klaviyo cannot be reached.
+    """
+    deadline = time.monotonic() + WAIT_FOR_OTHERS_SECONDS
+    while time.monotonic() < deadline:
+        db.session.rollback()  # see what other processes have written meanwhile
+        if token := tokens.usable(merchant_id, rejected, utcnow()):
+            return token
+        with transaction():
+            ours = tokens.begin_refresh(merchant_id, rejected, utcnow())
+        if ours is not None:
+            refresh(merchant_id, ours)
+        elif not tokens.is_connected(merchant_id):
+            return None
+        else:
+            time.sleep(LOOK_EVERY_SECONDS)
+    raise NoAnswerError("the access token could not be refreshed in time")
+
+
+def refresh(merchant_id: int, ours: tokens.Ours) -> None:
+    """Carry out a refresh that `tokens.begin_refresh` has handed to us. Raises `NoAnswerError`."""
+    try:
+        received = klaviyo_app().refresh(ours.refresh_token)
+    except GrantRefusedError as error:
+        if error.code != INVALID_GRANT:
+            # About our app (its secret, say), not about this merchant's grant: the operator mends it, nobody reconnects.
+            with transaction():
+                tokens.postpone_refresh(merchant_id)
+            raise NoAnswerError(f"the token endpoint refused our app: {error.code}") from error
+        with transaction():
+            tokens.refuse_refresh(merchant_id, ours.refresh_token, utcnow())
+    except NoAnswerError:
+        with transaction():
+            tokens.postpone_refresh(merchant_id)
+        raise
+    else:
+        with transaction():
+            tokens.finish_refresh(merchant_id, ours.refresh_token, received, utcnow())
+
+
+def ask_klaviyo(merchant_id: int, question: Callable[[Client], R]) -> R:
+    """Put a question to Klaviyo for a page. Raises `ConnectingError` or `UnavailableError` in plain words."""
+    try:
+        return _ask(merchant_id, question)
+    except (UnauthorizedError, ForbiddenError) as error:
+        reason = tokens.LOST if isinstance(error, UnauthorizedError) else "A permission is missing at Klaviyo"
+        with transaction():
+            connection_health.break_off(merchant_id, reason, utcnow())
+        raise ConnectingError(f"{reason}. Reconnect to continue.") from error
+    except KlaviyoError as error:
+        raise UnavailableError("Klaviyo did not answer. Nothing is lost; try again in a minute.") from error
+
+
+def refresh_segments(merchant_id: int) -> int:
+    """Read the account's segments anew; how many there are. Raises what `ask_klaviyo` raises."""
+    remote = ask_klaviyo(merchant_id, segments.fetch_list)
+    with transaction():
+        return segments.save_list(merchant_id, remote)
+
+
+def _ask(merchant_id: int, question: Callable[[Client], R]) -> R:
+    api_url = config.current().klaviyo_api_url
+    token = fresh_token(merchant_id)
+    if token is None:
+        raise ConnectingError("Klaviyo is not connected. Connect it first.")
+    try:
+        return question(Client(api_url, token))
+    except UnauthorizedError:
+        token = fresh_token(merchant_id, rejected=token)
+        if token is None:
+            raise
+        return question(Client(api_url, token))

@@ -1,0 +1,9 @@
+"""/v1: the API for merchants' programs. JSON in, JSON out, one key per request, one shape for every error."""
+
+from __future__ import annotations
+
+from portal.blueprints.api import describing, events
+from portal.blueprints.api.routes import bp
+
+# Importing the modules of the resources registers their routes.
+__all__ = ["bp", "describing", "events"]

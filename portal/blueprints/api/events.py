@@ -1,0 +1,148 @@
+"""`POST /v1/events` and `GET /v1/events/{id}`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from flask import Response, g, jsonify, request
+from pydantic import ValidationError
+
+from portal.blueprints.api.routes import api_key_required, bp, describe, write
+from portal.blueprints.api.schemas import CustomerRef, DeliveryOut, EventIn, EventOut, EventState
+from portal.blueprints.api.strict_json import read_json
+from portal.blueprints.api.wording import in_words
+from portal.db import utcnow
+from portal.errors import ConflictError, InvalidError, PortalError
+from portal.models import Delivery, Event
+from portal.models.customer import ID_PREFIX
+from portal.services import activity, events
+from portal.services.catalogue import BY_TYPE
+from portal.services.customers import Identifiers
+from portal.services.events import Told, Verdict
+
+MOST_EVENTS = 1_000
+BATCH = "events"
+
+_REJECTIONS: dict[Verdict, PortalError] = {
+    Verdict.CONFLICT: ConflictError(
+        "Another event was already recorded under this id. Give each event an id of its own.", field="id"
+    ),
+    Verdict.NO_SUCH_CUSTOMER: InvalidError(
+        "There is no customer with this id. Send your own id as external_id, or an email or phone number.",
+        field="customer.id",
+    ),
+}
+
+
+@bp.post("/events")
+@api_key_required
+def record_events() -> tuple[Response, int]:
+    """One event, or `{"events": [...]}`. A single one that is wrong is answered as an error; in a batch each has its result."""
+    document = read_json(request)
+    if BATCH not in document:
+        results = _record([document])
+        if isinstance(results[0], PortalError):
+            raise results[0]
+        return jsonify(results=results), 202
+    told = _batch(document)
+    return jsonify(results=[_result(raw, each) for raw, each in zip(told, _record(told), strict=True)]), 202
+
+
+def _batch(document: dict[str, Any]) -> list[Any]:
+    told = document[BATCH]
+    if not isinstance(told, list) or not told:
+        raise InvalidError("events must be a list with at least one event.", field=BATCH)
+    if len(told) > MOST_EVENTS:
+        raise InvalidError(
+            f"events must not hold more than {MOST_EVENTS:,} events. Send several requests.", field=BATCH
+        )
+    if extra := sorted(set(document) - {BATCH}):
+        raise InvalidError(f"{extra[0]} is not known beside events.", field=extra[0][:60])
+    return told
+
+
+def _record(documents: list[Any]) -> list[dict[str, str] | PortalError]:
+    """A result or the reason of rejection for each, in order; what is right is stored whatever the others are."""
+    now = utcnow()
+    checked: list[Told | PortalError] = []
+    for document in documents:
+        try:
+            checked.append(_told(document, EventIn.model_validate(document), now))
+        except ValidationError as error:
+            checked.append(in_words(error))
+    right = [each for each in checked if isinstance(each, Told)]
+    verdicts = iter(write(lambda: events.record(g.merchant_id, right)) if right else ())
+    return [each if isinstance(each, PortalError) else _outcome(each, next(verdicts)) for each in checked]
+
+
+def _told(document: dict[str, Any], event: EventIn, now: Any) -> Told:
+    return Told(
+        event_id=event.id,
+        type=event.type,
+        customer=_identifiers(event.customer),
+        occurred_at=event.occurred_at or now,
+        properties=event.properties,
+        digest=events.digest_of(document),
+    )
+
+
+def _identifiers(ref: CustomerRef) -> Identifiers:
+    return Identifiers(
+        id=int(ref.id.removeprefix(ID_PREFIX)) if ref.id else None,
+        external_id=ref.external_id,
+        klaviyo_profile_id=ref.klaviyo_profile_id,
+        email=ref.email,
+        phone=ref.phone_number,
+    )
+
+
+def _outcome(told: Told, verdict: Verdict) -> dict[str, str] | PortalError:
+    return _REJECTIONS.get(verdict) or {"id": told.event_id, "status": verdict.value}
+
+
+def _result(document: Any, outcome: dict[str, str] | PortalError) -> dict[str, Any]:
+    if not isinstance(outcome, PortalError):
+        return outcome
+    event_id = document.get("id") if isinstance(document, dict) else None
+    return {"id": event_id if isinstance(event_id, str) else None, "status": "rejected", "error": describe(outcome)}
+
+
+@bp.get("/events/<path:event_id>")
+@api_key_required
+def show_event(event_id: str) -> Response:
+    """Where an event stands."""
+    event, delivery = events.find(g.merchant_id, event_id)
+    shown = EventOut(
+        id=event.event_id,
+        type=event.type,
+        metric=BY_TYPE[event.type].metric,
+        customer_id=f"{ID_PREFIX}{event.customer_id}",
+        occurred_at=event.occurred_at,
+        received_at=event.received_at,
+        properties=json.loads(event.properties),
+        delivery=_delivery(event, delivery),
+    )
+    return jsonify(shown.model_dump(mode="json"))
+
+
+_STATES: dict[str, EventState] = {
+    "waiting": "waiting",
+    "delivered": "delivered",
+    "failed": "failed",
+    activity.NOT_SENT: "not_sent",
+}
+
+
+def _delivery(event: Event, delivery: Delivery | None) -> DeliveryOut:
+    state = _STATES[activity.state_of(event, delivery)]
+    if delivery is None:
+        reason = activity.explain_unsent(event)
+        return DeliveryOut(state=state, attempts=0, reason=reason, next_attempt_at=None, delivered_at=None)
+    return DeliveryOut(
+        state=state,
+        attempts=delivery.attempts,
+        reason=delivery.reason,
+        next_attempt_at=delivery.due_at if state == "waiting" else None,
+        delivered_at=delivery.settled_at if state == "delivered" else None,
+    )

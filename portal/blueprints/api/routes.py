@@ -1,0 +1,134 @@
+"""The blueprint, who may call it, how often, and how its errors look."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+from flask import Blueprint, Response, g, jsonify, request
+from limits import RateLimitItemPerSecond
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from werkzeug.exceptions import HTTPException
+
+from portal.db import db, transaction
+from portal.errors import PortalError, TooManyError, UnauthorizedError, UnavailableError
+from portal.services import api_keys
+from portal.services.api_keys import LiveKey
+from portal.web.failures import request_id
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+log = logging.getLogger(__name__)
+bp = Blueprint("api", __name__, url_prefix="/v1")
+
+# Wrong keys cost no look into the database beyond this, per address.
+_WRONG_PER_ADDRESS = RateLimitItemPerSecond(20)
+_limiter = FixedWindowRateLimiter(MemoryStorage())
+WRITE_TRIES = 5
+DEADLOCK = "40P01"
+
+
+def api_key_required(view: Callable[P, R]) -> Callable[P, R]:
+    """`g.merchant_id` and `g.api_key` for the view; 401 with the reason otherwise."""
+
+    @wraps(view)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        key = _authenticate()
+        g.merchant_id, g.api_key = key.merchant_id, key
+        return view(*args, **kwargs)
+
+    guarded.guard = "api_key"  # type: ignore[attr-defined]
+    return guarded
+
+
+def _authenticate() -> LiveKey:
+    address = request.remote_addr or ""
+    if not _limiter.test(_WRONG_PER_ADDRESS, address):
+        raise TooManyError("Too many requests with a wrong key. Wait a second.", retry_after=1)
+    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    try:
+        if scheme.lower() != "bearer" or not secret.strip():
+            raise UnauthorizedError("Send your API key in a header: Authorization: Bearer YOUR_API_KEY.")
+        return api_keys.authenticate(secret.strip())
+    except UnauthorizedError:
+        _limiter.hit(_WRONG_PER_ADDRESS, address)
+        raise
+
+
+def write(change: Callable[[], R]) -> R:
+    """`change` in a transaction, once more where another request wrote the same rows at this moment."""
+    for _ in range(WRITE_TRIES - 1):
+        try:
+            return _write_once(change)
+        except (IntegrityError, OperationalError) as error:
+            if not _met_another(error):
+                raise
+    return _write_once(change)
+
+
+def _met_another(error: DBAPIError) -> bool:
+    """Another request wrote the same rows, or both waited for each other and PostgreSQL ended ours."""
+    return isinstance(error, IntegrityError) or getattr(error.orig, "sqlstate", None) == DEADLOCK
+
+
+def _write_once(change: Callable[[], R]) -> R:
+    stale = api_keys.use_is_stale(g.api_key)
+    with transaction():
+        if stale:
+            api_keys.note_use(g.api_key.id)
+        return change()
+
+
+# --- errors --------------------------------------------------------------------------------------
+
+
+def describe(error: PortalError) -> dict[str, object]:
+    """The one shape of an error."""
+    described: dict[str, object] = {"code": error.code, "message": error.message}
+    if error.field is not None:
+        described["field"] = error.field
+    return {**described, "request_id": request_id()}
+
+
+@bp.errorhandler(PortalError)
+def answer_error(error: PortalError) -> Response:
+    response = jsonify(error=describe(error))
+    response.status_code = error.status
+    if isinstance(error, UnauthorizedError):
+        response.headers["WWW-Authenticate"] = 'Bearer realm="JeriCommerce"'
+    if isinstance(error, (TooManyError, UnavailableError)):
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+@bp.errorhandler(SQLAlchemyError)
+def answer_database_trouble(error: SQLAlchemyError) -> Response:
+    """The database is away or busy: nothing was stored, and trying again helps. Our own mistakes are a 500."""
+    if not isinstance(error, OperationalError | InterfaceError | PoolTimeoutError):
+        return answer_crash(error)
+    db.session.rollback()
+    log.error("database unavailable", extra={"error": type(error).__name__})
+    return answer_error(UnavailableError("The portal cannot store anything right now. Nothing was stored; try again."))
+
+
+@bp.errorhandler(HTTPException)
+def answer_http_error(error: HTTPException) -> Response:
+    plain = PortalError(error.description or error.name, code=error.name.lower().replace(" ", "_"))
+    response = answer_error(plain)
+    response.status_code = error.code or 500
+    return response
+
+
+@bp.errorhandler(Exception)
+def answer_crash(error: Exception) -> Response:
+    log.error("request failed", exc_info=error)
+    crash = PortalError("Something went wrong on our side. Nothing was stored; try again.", code="internal_error")
+    response = answer_error(crash)
+    response.status_code = 500
+    return response

@@ -1,0 +1,42 @@
+"""Turning a schema's complaint into an error that names the field and the remedy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from portal.blueprints.api.schemas import PropertyError
+from portal.errors import InvalidError
+from portal.services.catalogue import BY_TYPE
+
+_MESSAGES = {
+    "missing": "is missing",
+    "extra_forbidden": "is not known; check its spelling or leave it out",
+    "string_type": "must be text in quotation marks",
+    "string_too_short": "must not be empty",
+    "string_too_long": "must not be longer than {max_length} characters",
+    "dict_type": "must be an object, such as {{}}",
+    "model_type": "must be an object, such as {example}",
+    "model_attributes_type": "must be an object",
+    "timezone_aware": "needs a time zone, such as +01:00 or Z at its end",
+    "literal_error": f"must be one of {', '.join(BY_TYPE)}",
+}
+
+_EXAMPLES = {"customer": '{"email": "ada@example.com"}', "": '{"id": "order-1042", "type": "balance_changed", ...}'}
+
+
+def in_words(error: ValidationError) -> InvalidError:
+    """The first complaint, with the path to its field."""
+    complaint: dict[str, Any] = dict(error.errors(include_url=False, include_input=False)[0])
+    field = ".".join(str(part) for part in complaint["loc"])
+    context = {**complaint.get("ctx", {}), "example": _EXAMPLES.get(field, _EXAMPLES[""])}
+    cause = context.get("error")
+    if isinstance(cause, PropertyError):
+        field = ".".join(part for part in ("properties", cause.name) if part)
+        message = str(cause)
+    elif cause is not None:
+        message = str(cause)
+    else:
+        message = _MESSAGES.get(complaint["type"], "is not valid").format(**context)
+    return InvalidError(f"{field or 'The event'} {message}.", field=field or None)

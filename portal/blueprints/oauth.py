@@ -1,0 +1,98 @@
+"""The OAuth round trip with Klaviyo: there, back, and started from Klaviyo's side.
+
+`state` is ours, used once, bound to user and merchant, and good for 15 minutes; a code without it is never exchanged.
+"""
+
+from __future__ import annotations
+
+import hmac
+import time
+from typing import Any
+
+from flask import Blueprint, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from portal import beats
+from portal.db import transaction
+from portal.errors import ConnectingError
+from portal.services import connecting
+from portal.web import Feedback, login_required, member_id, merchant_id, owner_required, public, to_page
+from portal.web.guards import ask_for_login
+
+bp = Blueprint("oauth", __name__)
+
+STARTED = "klaviyo_started"
+GOOD_FOR_SECONDS = 15 * 60
+EXPIRED = (
+    "This attempt to connect is no longer valid: it was used already, is older than 15 minutes, or was "
+    "started in another browser."
+)
+
+
+@bp.post("/settings/integrations/klaviyo/connect")
+@owner_required
+def connect() -> ResponseReturnValue:
+    started = connecting.begin(beats.klaviyo_app())
+    session[STARTED] = {
+        "state": started.state,
+        "code_verifier": started.code_verifier,
+        "merchant_id": merchant_id(),
+        "user_id": current_user.id,
+        "at": time.time(),
+    }
+    return to_page(started.url)
+
+
+@bp.get("/oauth/klaviyo/install")
+@login_required
+def install() -> ResponseReturnValue:
+    """Klaviyo's Installation URL. Connecting changes something, so it still takes a press of a button."""
+    return render_template("oauth/install.html", connection=connecting.connection_of(merchant_id()))
+
+
+@bp.get("/oauth/klaviyo/callback")
+@public
+def callback() -> ResponseReturnValue:
+    # Not guarded by the mark: the address bears a code, which must not travel on in `next`.
+    started = session.pop(STARTED, None)
+    if not current_user.is_authenticated:
+        return ask_for_login(url_for("integrations.klaviyo"))
+    if not current_user.is_owner:
+        return _refused(
+            ConnectingError("Only an owner can connect Klaviyo. Ask one of them to do it.", code="not_owner")
+        )
+    try:
+        return _finish(started)
+    except ConnectingError as error:
+        return _refused(error)
+
+
+def _finish(started: Any) -> ResponseReturnValue:
+    if not _is_ours(started):
+        raise ConnectingError(EXPIRED, code="expired")
+    if error := request.args.get("error"):
+        raise connecting.explain_refusal(error, request.args.get("error_description", ""))
+    code = request.args.get("code", "")
+    if not code:
+        raise ConnectingError("Klaviyo sent you back without an answer.", code="expired")
+    granted = connecting.finish(beats.klaviyo_app(), code, started["code_verifier"])
+    with transaction():
+        connection = connecting.save(merchant_id(), granted, member_id())
+    return to_page(url_for("integrations.klaviyo"), Feedback(f"Connected to {connection.account_name}."))
+
+
+def _is_ours(started: Any) -> bool:
+    if not isinstance(started, dict):
+        return False
+    state = request.args.get("state", "")
+    return (
+        hmac.compare_digest(state.encode(), str(started.get("state", "")).encode())
+        and started.get("user_id") == current_user.id
+        and started.get("merchant_id") == merchant_id()
+        and 0 <= time.time() - started.get("at", 0) <= GOOD_FOR_SECONDS
+    )
+
+
+def _refused(error: ConnectingError) -> ResponseReturnValue:
+    return render_template("oauth/refused.html", error=error), 400

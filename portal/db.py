@@ -1,0 +1,332 @@
+"""The database: typed models, engine settings, and the one way to write.
+
+`with transaction():` at an edge is the only place that commits; `on_commit` callbacks run after it has.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, ParamSpec, TypeVar, cast
+
+import psycopg
+from flask import current_app
+from flask_sqlalchemy import SQLAlchemy
+from psycopg import sql
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Dialect,
+    Engine,
+    Executable,
+    Integer,
+    MetaData,
+    Table,
+    TypeDecorator,
+    any_,
+    bindparam,
+    event,
+    func,
+    insert,
+    literal,
+    select,
+    true,
+    union_all,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection, CursorResult, Result
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.orm import DeclarativeBase
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Model(DeclarativeBase):
+    metadata = MetaData(naming_convention=NAMING)
+
+
+# expire_on_commit=False: what an edge has read stays readable after it has written.
+db = SQLAlchemy(model_class=Model, session_options={"expire_on_commit": False})
+
+BigId = BigInteger().with_variant(Integer, "sqlite")
+# What both databases take; a number beyond it is nobody's id, and asking them for it is an error.
+LARGEST_ID = 2**63 - 1
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC, always aware. SQLite keeps no zone, so it is put back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a zone reached the database")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def utcnow() -> datetime:
+    return datetime.now(UTC)
+
+
+# --- ids -----------------------------------------------------------------------------------------
+# Made here and not by the database, so that an event and its delivery can share one without a round trip for it.
+# 41 bits of milliseconds since 2024, 10 bits that tell processes apart, 12 bits that count.
+
+_EPOCH_MS = 1_704_067_200_000
+_id_lock = threading.Lock()
+_last_id = 0
+_process_bits = 0
+
+
+def _draw_process_bits() -> None:
+    global _process_bits
+    _process_bits = random.SystemRandom().getrandbits(10) << 12
+
+
+_draw_process_bits()
+os.register_at_fork(after_in_child=_draw_process_bits)
+
+
+def new_ids(count: int) -> list[int]:
+    """`count` ids, rising within this process and in step with the clock between processes."""
+    global _last_id
+    with _id_lock:
+        ms = max(int(time.time() * 1000) - _EPOCH_MS, _last_id >> 22)
+        step = (_last_id & 0xFFF) + 1 if ms == _last_id >> 22 else 0
+        ids = []
+        for _ in range(count):
+            if step > 0xFFF:
+                ms, step = ms + 1, 0
+            ids.append(ms << 22 | _process_bits | step)
+            step += 1
+        if ids:
+            _last_id = ids[-1]
+        return ids
+
+
+def new_id() -> int:
+    return new_ids(1)[0]
+
+
+def first_id_at(moment: datetime) -> int:
+    """No id is less than this that was made at that moment or later."""
+    return max(0, int(moment.timestamp() * 1000) - _EPOCH_MS) << 22
+
+
+# --- transactions --------------------------------------------------------------------------------
+
+_writing: ContextVar[list[Callable[[], object]] | None] = ContextVar("writing", default=None)
+
+
+@contextmanager
+def transaction() -> Iterator[None]:
+    """One write transaction on `db.session`; commits at the end, rolls back on an exception, never nests."""
+    if _writing.get() is not None:
+        raise RuntimeError("transaction() is opened at edges only and does not nest")
+    if db.session.new or db.session.dirty or db.session.deleted:
+        raise RuntimeError("rows were changed outside transaction()")
+    db.session.commit()  # ends a read: SQLite cannot turn one into a write
+    callbacks: list[Callable[[], object]] = []
+    token = _writing.set(callbacks)
+    try:
+        with _turn_to_write():
+            yield
+            db.session.commit()
+    except BaseException:
+        db.session.rollback()
+        raise
+    finally:
+        _writing.reset(token)
+    for callback in callbacks:
+        callback()
+
+
+@contextmanager
+def _turn_to_write() -> Iterator[None]:
+    """SQLite has one writer at a time, and lets the others sleep and look again; a file lock wakes the next one at once."""
+    if db.engine.dialect.name != "sqlite":
+        yield
+        return
+    with open(f"{db.engine.url.database}-turn", "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def on_commit(callback: Callable[[], object]) -> None:
+    """Run `callback` once the surrounding transaction has committed; never if it rolls back."""
+    callbacks = _writing.get()
+    if callbacks is None:
+        raise RuntimeError("on_commit() needs a transaction()")
+    callbacks.append(callback)
+
+
+def insert_or_update(model: type[Model]) -> postgresql.Insert | sqlite.Insert:
+    """`INSERT` that knows `on_conflict_do_...`, in the words of the database in use."""
+    return postgresql.insert(model) if db.engine.dialect.name == "postgresql" else sqlite.insert(model)
+
+
+def insert_rows(model: type[Model], rows: Sequence[dict[str, Any]]) -> None:
+    """Many rows at once, past the ORM. Every row names the same columns in the same order, with plain values.
+
+    Raises `sqlalchemy.exc.IntegrityError`, or `OperationalError` as any statement does.
+    """
+    table = cast("Table", model.__table__)
+    if db.engine.dialect.name == "postgresql":
+        _copy_rows(table, rows)
+    else:
+        run(_insert(table), list(rows))
+
+
+@cache
+def _insert(table: Table) -> Executable:
+    return insert(table)
+
+
+def _copy_rows(table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """COPY takes rows several times as fast as INSERT, which psycopg sends one by one."""
+    columns = sql.SQL(", ").join(map(sql.Identifier, rows[0]))
+    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table.name), columns)
+    connection = db.session.connection().connection.driver_connection
+    try:
+        with connection.cursor().copy(statement) as copy:  # type: ignore[union-attr]
+            for row in rows:
+                copy.write_row(list(row.values()))
+    except psycopg.IntegrityError as error:
+        raise IntegrityError("COPY", None, error) from error
+    except psycopg.OperationalError as error:  # a deadlock, a database that goes away
+        raise OperationalError("COPY", None, error) from error
+
+
+def one_of(column: Any, values: Iterable[Any]) -> ColumnElement[bool]:
+    """`column IN (values)` for many values; PostgreSQL reads one array far sooner than a thousand parameters."""
+    values = list(values)
+    if db.engine.dialect.name == "postgresql":
+        matches: ColumnElement[bool] = column == any_(literal(values, ARRAY(column.type)))
+        return matches
+    found: ColumnElement[bool] = column.in_(values)
+    return found
+
+
+def run(statement: Executable, parameters: Any = None) -> Result[Any]:
+    """A statement past the ORM: plain rows. For what is asked for every event, with statements that are built once."""
+    return db.session.connection().execute(statement, parameters)
+
+
+def find_unique(
+    columns: tuple[Any, ...], owner: Any, owner_id: int, wanted: Mapping[Any, Iterable[Any]]
+) -> Sequence[Any]:
+    """Rows of one owner in which a unique column has one of many values, for each column of `wanted`."""
+    values = {column.name: list(those) for column, those in wanted.items()}
+    one_each = all(len(those) == 1 for those in values.values())
+    statement = _unique_search(db.engine.dialect.name, columns, owner, tuple(wanted), one_each)
+    parameters = {name: those[0] if one_each else those for name, those in values.items()}
+    rows: Sequence[Any] = run(statement, {"owner": owner_id, **parameters}).all()
+    return rows
+
+
+@cache
+def _unique_search(
+    dialect: str, columns: tuple[Any, ...], owner: Any, wanted: tuple[Any, ...], one_each: bool
+) -> Executable:
+    owned = owner == bindparam("owner")
+    if one_each:
+        searches = [select(*columns).where(owned, column == bindparam(column.name)) for column in wanted]
+    else:
+        searches = [_search(dialect, columns, owned, column) for column in wanted]
+    return searches[0] if len(searches) == 1 else union_all(*searches)
+
+
+def _search(dialect: str, columns: tuple[Any, ...], owned: ColumnElement[bool], column: Any) -> Any:
+    """PostgreSQL is made to look up each value by itself: given the list as a whole it may read every row of the owner instead,
+    and does so while it has no statistics of a young table."""
+    if dialect != "postgresql":
+        return select(*columns).where(owned, column.in_(bindparam(column.name, expanding=True)))
+    values = bindparam(column.name, type_=ARRAY(column.type))
+    each = func.unnest(values).table_valued("value", name=f"wanted_{column.name}").render_derived()
+    found = select(*columns).where(owned, column == each.c.value).correlate(each).limit(1).lateral("found")
+    return select(found).select_from(each).join(found, true())
+
+
+def changed_rows(result: Result[Any]) -> int:
+    """How many rows an UPDATE or DELETE touched."""
+    return cast("CursorResult[Any]", result).rowcount
+
+
+def in_own_session(function: Callable[P, R]) -> Callable[P, R]:
+    """`function` for another thread: runs in an app context, and so with a session, of its own."""
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        with app.app_context():
+            return function(*args, **kwargs)
+
+    return run
+
+
+# --- engine --------------------------------------------------------------------------------------
+
+
+def engine_options(database_url: str) -> dict[str, Any]:
+    # hide_parameters: an error's text goes into the log, and parameters hold personal data.
+    if database_url.startswith("sqlite"):
+        return {"hide_parameters": True, "connect_args": {"timeout": 30, "check_same_thread": False}}
+    return {
+        "hide_parameters": True,
+        # A statement that is prepared keeps the plan it got while its tables were empty, which reads them whole later on.
+        "connect_args": {"prepare_threshold": None},
+        "pool_pre_ping": True,
+        "pool_size": 10,
+        "max_overflow": 10,
+        "pool_timeout": 5,
+    }
+
+
+@event.listens_for(Engine, "connect")
+def _set_pragmas(connection: Any, _record: Any) -> None:
+    if not isinstance(connection, sqlite3.Connection):
+        return
+    connection.isolation_level = None  # we say BEGIN ourselves, below
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "busy_timeout=30000",
+        "foreign_keys=ON",
+        "cache_size=-16000",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+@event.listens_for(Engine, "begin")
+def _begin(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        # A writer takes its lock first: a read that turns into a write fails at once when another writes.
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if _writing.get() is not None else "BEGIN")

@@ -1,0 +1,100 @@
+"""The ticker: looks into the database every second, rings for what is due, and drains by itself when Redis refuses.
+
+Its periodic table is harmless when doubled: due times are rows, and only one process is given each.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import ParamSpec
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from portal import config, queue
+from portal.db import db, transaction, utcnow
+from portal.jobs import deliveries, tokens
+from portal.services import outbox, upkeep
+
+P = ParamSpec("P")
+
+log = logging.getLogger(__name__)
+
+TICK_SECONDS = 1.0
+BEAT_SECONDS = 5.0
+
+
+def _prune() -> None:
+    with transaction():
+        upkeep.prune(config.current(), utcnow())
+
+
+def _give_up() -> None:
+    with transaction():
+        upkeep.give_up(utcnow())
+
+
+PERIODIC: dict[str, tuple[timedelta, Callable[[], None]]] = {
+    "prune": (timedelta(minutes=10), _prune),
+    "give up": (timedelta(minutes=10), _give_up),
+    "revoke": (timedelta(minutes=5), tokens.revoke_outstanding),
+    "keep tokens alive": (timedelta(hours=1), tokens.keep_alive),
+}
+
+
+def tick() -> None:
+    """One look: whoever has something due is rung for, or served here if the bell is out of order."""
+    db.session.rollback()
+    for merchant_id in outbox.merchants_due(utcnow()):
+        if not queue.ring(merchant_id):
+            _alone(deliveries.take_turn, merchant_id)
+    for name, (every, task) in PERIODIC.items():
+        with transaction():
+            due = upkeep.take_due(name, every, utcnow())
+        if due:
+            _alone(task)
+
+
+def _alone(work: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+    """A mistake of ours with one merchant or task is logged, and the others have their turn."""
+    try:
+        work(*args, **kwargs)
+    except SQLAlchemyError:
+        raise
+    except Exception:  # settled here: what it held comes due again by itself
+        log.exception("a part of the tick failed")
+        db.session.remove()
+
+
+def run(name: str, stopping: threading.Event) -> None:
+    """Tick until told to stop. A database that is away for a moment is waited for."""
+    while not stopping.is_set():
+        started = time.monotonic()
+        try:
+            beat(name, "ticker")
+            tick()
+        except SQLAlchemyError as error:
+            log.warning("database unreachable", extra={"error": type(error).__name__})
+        finally:
+            db.session.remove()
+        stopping.wait(max(0.05, TICK_SECONDS - (time.monotonic() - started)))
+
+
+def beat(name: str, kind: str) -> None:
+    with transaction():
+        upkeep.beat(name, kind, utcnow())
+
+
+def beat_until(name: str, kind: str, stopping: threading.Event) -> None:
+    """For a thread beside a worker: say every few seconds that it is alive."""
+    while not stopping.is_set():
+        try:
+            beat(name, kind)
+        except SQLAlchemyError as error:
+            log.warning("database unreachable", extra={"error": type(error).__name__})
+        finally:
+            db.session.remove()
+        stopping.wait(BEAT_SECONDS)

@@ -1,0 +1,51 @@
+"""Revoke a disconnected merchant's token at Klaviyo, and keep idle ones alive."""
+
+from __future__ import annotations
+
+import logging
+
+from portal import beats
+from portal.crypto import SealError
+from portal.db import db, transaction, utcnow
+from portal.klaviyo import NoAnswerError
+from portal.services import connecting, tokens
+
+log = logging.getLogger(__name__)
+
+
+def revoke(merchant_id: int) -> None:
+    """RQ job: tell Klaviyo, then forget the token. If Klaviyo cannot be reached the ticker comes back to it."""
+    if merchant_id not in connecting.tokens_to_revoke():
+        return
+    connection = connecting.connection_of(merchant_id)
+    try:
+        refresh_token = connection.refresh_token if connection else None
+    except SealError:
+        refresh_token = None
+    db.session.rollback()
+    if refresh_token:
+        try:
+            beats.klaviyo_app().revoke(refresh_token)
+        except NoAnswerError:
+            log.warning("revoke postponed", extra={"merchant_id": merchant_id})
+            return
+    with transaction():
+        connecting.forget_token(merchant_id)
+
+
+def revoke_outstanding() -> None:
+    for merchant_id in connecting.tokens_to_revoke():
+        revoke(merchant_id)
+
+
+def keep_alive() -> None:
+    """Refresh what has not been used for a week: Klaviyo lets a refresh token die after 90 days."""
+    for merchant_id in tokens.idle(utcnow()):
+        with transaction():
+            ours = tokens.begin_refresh(merchant_id, None, utcnow(), even_if_usable=True)
+        if ours is None:
+            continue
+        try:
+            beats.refresh(merchant_id, ours)
+        except NoAnswerError:
+            log.warning("refresh postponed", extra={"merchant_id": merchant_id})

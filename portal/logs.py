@@ -1,0 +1,27 @@
+"""Logs as one JSON object a line. Names and numbers only: no token, no address of a person, no query string."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from pythonjsonlogger.json import JsonFormatter
+
+from portal.config import Settings
+
+_RENAMED = {"levelname": "level", "name": "logger", "asctime": "at"}
+
+
+def configure(settings: Settings) -> None:
+    """Send everything through one handler on standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter("%(asctime)s %(levelname)s %(name)s %(message)s", rename_fields=_RENAMED))
+    root = logging.getLogger()
+    for old in [each for each in root.handlers if getattr(each, "portal", False)]:
+        root.removeHandler(old)
+    handler.portal = True  # type: ignore[attr-defined]
+    root.addHandler(handler)
+    root.setLevel(settings.log_level)
+    # Chatty at INFO: rq names jobs, alembic every migration, urllib3 every retry.
+    for name in ("rq", "rq.worker", "alembic", "urllib3"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,36 @@
+"""The rows. Importing this package registers every table; what a row means stands in its docstring."""
+
+from portal.models.account import ApiKey, LoginFailure, LoginSession, Merchant, Role, User
+from portal.models.audit import AuditEntry
+from portal.models.connection import Connection, ConnectionState, EventChoice, Module, ModuleSwitch
+from portal.models.customer import Customer
+from portal.models.delivery import Call, Delivery, DeliveryMinute, DeliveryState, in_state
+from portal.models.event import Event, Unsent
+from portal.models.heartbeat import Heartbeat, PeriodicTask
+from portal.models.segment import Segment
+
+__all__ = [
+    "ApiKey",
+    "AuditEntry",
+    "Call",
+    "Connection",
+    "ConnectionState",
+    "Customer",
+    "Delivery",
+    "DeliveryMinute",
+    "DeliveryState",
+    "Event",
+    "EventChoice",
+    "Heartbeat",
+    "LoginFailure",
+    "LoginSession",
+    "Merchant",
+    "Module",
+    "ModuleSwitch",
+    "PeriodicTask",
+    "Role",
+    "Segment",
+    "Unsent",
+    "User",
+    "in_state",
+]

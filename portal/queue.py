@@ -1,0 +1,109 @@
+"""The doorbell: tells a worker that a merchant has something due. It may be lost; the database is the truth.
+
+Ringing never fails and never waits long: a Redis that is down or stalled costs one short time-out every few seconds.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+from rq import Queue
+from rq.serializers import JSONSerializer
+
+log = logging.getLogger(__name__)
+
+DELIVERIES = "deliveries"
+UPKEEP = "upkeep"
+# Workers drain every queue named here, in this order.
+QUEUES = (DELIVERIES, UPKEEP)
+
+DRAIN = "portal.jobs.deliveries.drain"
+REVOKE = "portal.jobs.tokens.revoke"
+
+TIMEOUT_SECONDS = 0.25
+SILENCE_SECONDS = 5.0
+# A ring counts as answered after this long, whatever became of its job.
+RING_MS = 5_000
+JOB_TIMEOUT_SECONDS = 120
+
+_silent_until = 0.0
+_client: Redis | None = None
+
+
+def use_redis(redis_url: str) -> None:
+    """Name the Redis of this process (called once, by `create_app`)."""
+    global _client, _silent_until
+    _client, _silent_until = impatient(redis_url), 0.0
+
+
+def impatient(redis_url: str) -> Redis:
+    """A client that gives up after a quarter of a second and never retries: for requests and for pacing."""
+    return Redis.from_url(
+        redis_url,
+        socket_timeout=TIMEOUT_SECONDS,
+        socket_connect_timeout=TIMEOUT_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def patient(redis_url: str) -> Redis:
+    """A client for a worker, which blocks on its queue for minutes."""
+    return Redis.from_url(redis_url, socket_connect_timeout=5, health_check_interval=30)
+
+
+def queue(name: str, connection: Redis) -> Queue:
+    return Queue(name, connection=connection, serializer=JSONSerializer)
+
+
+def ring(merchant_id: int) -> bool:
+    """Ask for a drain of this merchant, unless one is already asked for. False when Redis could not be told."""
+    return _tell(lambda redis: _ring(redis, merchant_id))
+
+
+def answer(merchant_id: int) -> None:
+    """A drain begins: what is committed from here on needs a ring of its own."""
+    _tell(lambda redis: redis.delete(_ring_key(merchant_id)))
+
+
+def enqueue(queue_name: str, job: str, *ids: int) -> bool:
+    """Put a job on a queue; ids only. False when Redis could not be told."""
+    return _tell(lambda redis: _enqueue(redis, queue_name, job, *ids))
+
+
+def _ring_key(merchant_id: int) -> str:
+    return f"portal:ring:{merchant_id}"
+
+
+def _ring(redis: Redis, merchant_id: int) -> None:
+    if redis.set(_ring_key(merchant_id), "1", nx=True, px=RING_MS):
+        _enqueue(redis, DELIVERIES, DRAIN, merchant_id)
+
+
+def _enqueue(redis: Redis, queue_name: str, job: str, *ids: int) -> None:
+    queue(queue_name, redis).enqueue(job, *ids, result_ttl=0, failure_ttl=3600, job_timeout=JOB_TIMEOUT_SECONDS)
+
+
+def client() -> Redis:
+    """This process's impatient client."""
+    if _client is None:
+        raise RuntimeError("queue.use_redis() has not been called")
+    return _client
+
+
+def _tell(message: Callable[[Redis], object]) -> bool:
+    global _silent_until
+    if time.monotonic() < _silent_until:
+        return False
+    try:
+        message(client())
+    except (RedisError, OSError) as error:
+        _silent_until = time.monotonic() + SILENCE_SECONDS
+        log.warning("redis unreachable", extra={"error": type(error).__name__})
+        return False
+    return True

@@ -1,0 +1,26 @@
+"""Flask glue for every edge that answers a browser: guards, answers, headers, errors, assets, words.
+
+Nothing in here decides anything about the product; it only says how a decision looks over HTTP.
+"""
+
+from portal.web import contexts
+from portal.web.answers import Feedback, carry_over, fragment, give_feedback, is_htmx, refuse, settings, to_page
+from portal.web.guards import login_required, member_id, merchant_id, owner_required, public, safe_next
+
+__all__ = [
+    "Feedback",
+    "carry_over",
+    "contexts",
+    "fragment",
+    "give_feedback",
+    "is_htmx",
+    "login_required",
+    "member_id",
+    "merchant_id",
+    "owner_required",
+    "public",
+    "refuse",
+    "safe_next",
+    "settings",
+    "to_page",
+]

@@ -1,0 +1,68 @@
+"""What a fragment shows, and the page that includes it: both call the same function here.
+
+Read-only, and only of the merchant who is logged in.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_login import current_user
+
+from portal.db import utcnow
+from portal.models import ConnectionState, Module
+from portal.services import activity, catalogue, connecting, modules, segments, status
+from portal.web.guards import merchant_id
+
+
+def home_today() -> dict[str, Any]:
+    return {"home": status.home(merchant_id(), utcnow()), "now": utcnow()}
+
+
+def status_panel() -> dict[str, Any]:
+    return {"panel": status.panel(merchant_id(), utcnow()), "now": utcnow()}
+
+
+def module_switches() -> dict[str, Any]:
+    connection = connecting.connection_of(merchant_id())
+    return {
+        "switches": modules.switches(merchant_id()),
+        "effects": modules.effects,
+        # Without a connection a module can be switched off and not on.
+        "may_switch_on": connection is not None and connection.is_connected,
+    }
+
+
+def event_choices() -> dict[str, Any]:
+    return {
+        "event_types": catalogue.EVENT_TYPES,
+        "choices": modules.choices(merchant_id()),
+        "events_on": modules.switches(merchant_id())[Module.EVENTS] is not None,
+    }
+
+
+def segment_table() -> dict[str, Any]:
+    return {
+        "segments": segments.list_known(merchant_id()),
+        "is_gone": segments.is_gone,
+        "segments_on": modules.switches(merchant_id())[Module.SEGMENTS] is not None,
+    }
+
+
+def delivery(event_id: int) -> dict[str, Any]:
+    """Raises `NotFoundError`, also for another merchant's event."""
+    return {"detail": activity.detail(merchant_id(), event_id), "now": utcnow()}
+
+
+def klaviyo() -> dict[str, Any]:
+    """The connection and where in the wizard it stands; the step is derived, never stored."""
+    connection = connecting.connection_of(merchant_id())
+    switches = modules.switches(merchant_id())
+    return {
+        "connection": connection,
+        "step": connecting.wizard_step(connection, switches),
+        "setting_up": not any(switches.values()),
+        "scopes": connecting.SCOPES,
+        "lost": connection is not None and connection.state == ConnectionState.RECONNECT,
+        "may_connect": current_user.is_owner,
+    }

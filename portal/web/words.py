@@ -1,0 +1,141 @@
+"""How times, numbers and states read on a page: plain words, grouped figures, the merchant's zone.
+
+Everything here is a plain function of its arguments; `init_app` offers them to templates as filters.
+"""
+
+from __future__ import annotations
+
+import re
+import zoneinfo
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import cache
+
+from flask import Flask
+from flask_login import current_user
+from markupsafe import Markup, escape
+
+from portal.db import utcnow
+from portal.models import AuditEntry, Delivery, DeliveryState
+
+MINUTE, HOUR, DAY = 60, 3600, 86_400
+# The look of a state: what a template needs to draw icon, word and colour together.
+STATES = {
+    "waiting": ("Waiting", "clock", "wait"),
+    "delivered": ("Delivered", "check-circle-fill", "ok"),
+    "failed": ("Could not be delivered", "x-octagon-fill", "bad"),
+    "not_sent": ("Not sent", "dash-circle", "off"),
+}
+
+
+def init_app(app: Flask) -> None:
+    app.jinja_env.filters.update(
+        grouped=grouped,
+        plural=plural,
+        iso=iso,
+        ago=lambda at: ago(at, utcnow()),
+        exact=lambda at: exact(at, zone()),
+        clock=lambda at: clock(at, zone()),
+        day=lambda at: day(at, zone()),
+        duration=duration,
+        deed=deed,
+        marked=marked,
+    )
+    app.jinja_env.globals.update(state_of=state_of, states=STATES)
+
+
+def zone() -> tzinfo:
+    """The time zone of the merchant who is logged in."""
+    return zone_called(current_user.merchant.timezone) if current_user.is_authenticated else UTC
+
+
+@cache
+def zone_called(name: str) -> tzinfo:
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+        return UTC
+
+
+def grouped(number: float) -> str:
+    """18,204; a fraction keeps one digit while it is small."""
+    if isinstance(number, float) and number < 10 and number != int(number):
+        return f"{number:.1f}"
+    return f"{round(number):,}"
+
+
+def plural(number: int, one: str, many: str | None = None) -> str:
+    """`1 event`, `1,204 events`."""
+    return f"{grouped(number)} {one if number == 1 else many or one + 's'}"
+
+
+def iso(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def exact(at: datetime, where: tzinfo) -> str:
+    local = at.astimezone(where)
+    return f"{local.day} {local:%b %Y, %H:%M:%S %Z}"
+
+
+def day(at: datetime, where: tzinfo) -> str:
+    local = at.astimezone(where)
+    return f"{local.day} {local:%b %Y}"
+
+
+def clock(at: datetime, where: tzinfo) -> str:
+    return f"{at.astimezone(where):%H:%M}"
+
+
+def ago(at: datetime, now: datetime) -> str:
+    """`3 min ago`, or `in 4 min` for what is to come."""
+    seconds = (now - at).total_seconds()
+    if abs(seconds) < 3:
+        return "just now"
+    span = _rough(abs(seconds))
+    return f"{span} ago" if seconds > 0 else f"in {span}"
+
+
+def _rough(seconds: float) -> str:
+    if seconds < MINUTE:
+        return f"{int(seconds)} s"
+    if seconds < HOUR:
+        return f"{int(seconds // MINUTE)} min"
+    if seconds < 2 * DAY:
+        return f"{int(seconds // HOUR)} h"
+    return f"{int(seconds // DAY)} days"
+
+
+def duration(seconds: float | timedelta | None) -> str:
+    """`0.8 s`, `2 min 5 s`, `3 h 20 min`; a dash where there is nothing to tell."""
+    if seconds is None:
+        return "\N{EN DASH}"
+    if isinstance(seconds, timedelta):
+        seconds = seconds.total_seconds()
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < MINUTE:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), MINUTE)
+    if minutes < MINUTE:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, MINUTE)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def state_of(delivery: Delivery | None) -> str:
+    """The state as a filter calls it: waiting, delivered, failed or not_sent."""
+    if delivery is None:
+        return "not_sent"
+    return {DeliveryState.PENDING: "waiting", DeliveryState.DELIVERED: "delivered"}.get(
+        DeliveryState(delivery.state), "failed"
+    )
+
+
+def marked(text: str) -> Markup:
+    """Plain text in which `code` is set as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped just here
+
+
+def deed(entry: AuditEntry) -> str:
+    """An audit entry's action as the start of a sentence."""
+    return entry.action[:1].upper() + entry.action[1:].replace("_", " ")

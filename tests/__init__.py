@@ -1,0 +1,1 @@
+"""The tests: tight units that enumerate cases, and broad journeys through real processes."""

@@ -1,0 +1,1 @@
+"""Journeys through real processes: web, workers, ticker, database, Redis and sandbox."""

@@ -1,0 +1,83 @@
+"""The sandbox as tests use it: order faults, look at what arrived, and allow the portal's app as a merchant would."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import requests
+
+NORDIC = "K9x2Lm"
+HARBOR = "H4rB0r"
+BULK_PATH = "/api/event-bulk-create-jobs"
+SINGLE_PATH = "/api/events"
+
+
+class Sandbox:
+    """Its control API. Events that it was born with are left out of everything that is counted here."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._born_with: dict[str, int] = {}
+
+    def _call(self, method: str, path: str, body: object = None, **params: Any) -> Any:
+        response = requests.request(method, f"{self.url}/_sandbox/{path}", json=body, params=params, timeout=30)
+        assert response.ok, response.text
+        return response.json()
+
+    def reset(self) -> None:
+        self._call("POST", "reset")
+        self._born_with = {account: len(self._recorded(account, 0)) for account in (NORDIC, HARBOR)}
+
+    def set(self, **settings: object) -> None:
+        self._call("PUT", "settings", settings)
+
+    def order(self, fault: str, path: str = "/api/", *, method: str = "POST", **details: object) -> None:
+        """A fault for requests whose path begins so; see the sandbox's README for its kinds and details."""
+        self._call("POST", "faults", {"fault": fault, "match": {"path": path, "method": method}, **details})
+
+    def clear_faults(self) -> None:
+        self._call("DELETE", "faults")
+
+    def faults(self) -> list[dict[str, Any]]:
+        return list(self._call("GET", "faults")["faults"])
+
+    def uninstall(self, account: str = NORDIC) -> None:
+        self._call("POST", "uninstall", {"account": account})
+
+    def expire_access(self, account: str = NORDIC) -> None:
+        self._call("POST", "expire-access", {"account": account})
+
+    def ledger(self, account: str = NORDIC) -> dict[str, Any]:
+        """Counts of what was recorded, dropped and requested."""
+        return dict(self._call("GET", "ledger", account=account))
+
+    def events(self, account: str = NORDIC) -> list[dict[str, Any]]:
+        """The events that came over the API, in the order in which they were recorded."""
+        return self._recorded(account, 0)[self._born_with[account] :]
+
+    def _recorded(self, account: str, after: int) -> list[dict[str, Any]]:
+        page = self._call("GET", "events", account=account, after=after, limit=10_000)
+        found: list[dict[str, Any]] = page["events"]
+        return found if page["next"] is None else found + self._recorded(account, page["next"])
+
+    def event_ids(self, account: str = NORDIC) -> list[str]:
+        return [event["unique_id"] for event in self.events(account)]
+
+    def allow(self, authorize_url: str, account: str = NORDIC) -> str:
+        """Press *Allow* on the consent screen; the code that the browser is sent back with."""
+        page = requests.get(authorize_url, timeout=30)
+        assert page.ok, page.text
+        form = {name: values[0] for name, values in parse_qs(urlsplit(authorize_url).query).items()}
+        assert all(re.search(rf'name="{name}"', page.text) for name in form), (
+            "the screen does not carry on what was asked"
+        )
+        answer = requests.post(
+            f"{self.url}/oauth/authorize",
+            data={**form, "decision": "allow", "account": account},
+            allow_redirects=False,
+            timeout=30,
+        )
+        assert answer.status_code == 302, answer.text
+        return parse_qs(urlsplit(answer.headers["Location"]).query)["code"][0]

@@ -1,0 +1,1 @@
+"""Units of the portal, as a mirror of its folders."""

@@ -1,0 +1,1 @@
+"""Units of the portal's pages and API."""

@@ -1,0 +1,1 @@
+"""Tests of /v1, through Flask's test client."""

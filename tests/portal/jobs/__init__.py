@@ -1,0 +1,1 @@
+"""Tests of the jobs, in this process, against the sandbox."""

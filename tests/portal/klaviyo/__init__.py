@@ -1,0 +1,1 @@
+"""Units of the Klaviyo library, against the sandbox over a real socket."""

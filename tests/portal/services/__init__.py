@@ -1,0 +1,1 @@
+"""Tests of the services, each against both databases where one is involved."""

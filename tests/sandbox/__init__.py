@@ -1,0 +1,1 @@
+"""Units of the sandbox, over a real socket."""

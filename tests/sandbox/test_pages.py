@@ -1,0 +1,103 @@
+"""The pages a person looks at: they show what arrived, search, page, and act."""
+
+import re
+
+import pytest
+import requests
+
+from tests.sandbox.conftest import HARBOR, NORDIC, Running, event, upsert
+from tests.sandbox.test_oauth import installed
+
+PAGES = ("/", "/profiles", "/metrics", "/metrics/Kmtr00", "/segments", "/segments/Kseg00", "/flows", "/requests", "/apps",
+         "/faults")  # fmt: skip
+
+
+def get(klaviyo: Running, path: str) -> requests.Response:
+    return klaviyo.session.get(klaviyo.url + path, timeout=10)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_says_what_it_is_and_runs_no_script(klaviyo: Running, path: str) -> None:
+    page = get(klaviyo, path)
+    assert page.status_code == 200
+    assert "stands in for Klaviyo" in page.text
+    assert "<script" not in page.text
+    assert "style=" not in page.text
+    assert "style-src 'self'" in page.headers["Content-Security-Policy"]
+    assert page.text.count("<h1") == 1
+
+
+def test_a_profile_shows_its_properties_and_its_events_newest_first(klaviyo: Running) -> None:
+    body = upsert(email="ann@example.com", first_name="<Ann>", properties={"tier": "gold"})
+    profile = klaviyo.api("POST", "/api/profile-import", body).json()["data"]["id"]
+    for number, hour in (("1", "08"), ("2", "10"), ("3", "09")):
+        klaviyo.api("POST", "/api/events", event(number, time=f"2026-11-22T{hour}:00:00Z", metric=f"Metric {number}"))
+    page = get(klaviyo, f"/profiles/{profile}?account={NORDIC}").text
+    assert re.findall(r"Metric (\d)", page) == ["2", "3", "1"]
+    assert "&lt;Ann&gt;" in page
+    assert "gold" in page
+    assert get(klaviyo, f"/profiles/{profile}?account={HARBOR}").status_code == 404
+
+
+def test_events_that_came_in_another_order_than_they_happened_are_paged_without_a_gap(klaviyo: Running) -> None:
+    # The latest to happen come in first: by arrival and by time, the order is opposite.
+    for minute in reversed(range(60)):
+        klaviyo.api("POST", "/api/events", event(f"m{minute:02d}", time=f"2026-11-22T10:{minute:02d}:00Z"))
+    metric = klaviyo.api("GET", "/api/metrics").json()["data"]
+    mine = next(each["id"] for each in metric if each["attributes"]["name"] == "Balance changed")
+    profile = klaviyo.profile("ann@example.com")["id"]
+    for path in (f"/metrics/{mine}", f"/profiles/{profile}"):
+        first = get(klaviyo, path).text
+        older = re.search(r'href="([^"]+before=[^"]+)"', first)
+        assert older is not None
+        both = first + get(klaviyo, older.group(1).replace("&amp;", "&")).text
+        assert re.findall(r">2026-11-22 10:(\d\d):00<", both) == [f"{minute:02d}" for minute in reversed(range(60))]
+
+
+def test_profiles_are_searched_and_paged(klaviyo: Running) -> None:
+    klaviyo.control("POST", "/profiles", {"account": NORDIC, "count": 60, "prefix": "paged"})
+    first = get(klaviyo, "/profiles?q=paged")
+    assert first.text.count("@shop.example.com") == 50
+    older = re.search(r'rel="next" href="([^"]+)"', first.text)
+    assert older is not None
+    assert get(klaviyo, older.group(1).replace("&amp;", "&")).text.count("@shop.example.com") == 10
+    assert "No profile matches" in get(klaviyo, "/profiles?q=nobody").text
+
+
+def test_the_account_is_switched_in_the_address(klaviyo: Running) -> None:
+    assert "<h1>Harbor Books" in get(klaviyo, f"/?account={HARBOR}").text
+    assert get(klaviyo, "/?account=nope").status_code == 404
+
+
+def test_the_app_is_offered_shown_and_uninstalled(klaviyo: Running) -> None:
+    assert 'href="http://127.0.0.1:9/install"' in get(klaviyo, "/apps").text
+    tokens = installed(klaviyo)
+    page = get(klaviyo, "/apps").text
+    assert "profiles:read" in page
+    form = {"account": NORDIC}
+    other = klaviyo.session.post(
+        klaviyo.url + "/apps/uninstall", data=form, headers={"Sec-Fetch-Site": "cross-site"}, timeout=10
+    )
+    assert other.status_code == 403
+    done = klaviyo.session.post(klaviyo.url + "/apps/uninstall", data=form, timeout=10)
+    assert "Not installed" in done.text
+    assert klaviyo.api("GET", "/api/accounts", token=tokens["access_token"]).status_code == 401
+
+
+def test_requests_are_listed_with_their_bodies_and_filtered(klaviyo: Running) -> None:
+    klaviyo.api("POST", "/api/events", event("look-for-me"))
+    klaviyo.api("GET", "/api/profiles/unknown")
+    assert "look-for-me" in get(klaviyo, "/requests").text
+    only = get(klaviyo, "/requests?status=4&path=/api/profiles").text
+    assert "/api/profiles/unknown" in only
+    assert "look-for-me" not in only
+
+
+def test_a_fault_is_ordered_and_cleared_with_buttons(klaviyo: Running) -> None:
+    page = klaviyo.session.post(klaviyo.url + "/faults", data={"ready": "down", "account": NORDIC}, timeout=10)
+    assert "used 0 of unlimited" in page.text
+    assert klaviyo.api("POST", "/api/events", event("1")).status_code == 503
+    klaviyo.session.post(klaviyo.url + "/faults/clear", data={"account": NORDIC}, timeout=10)
+    assert klaviyo.api("POST", "/api/events", event("1")).status_code == 202
+    unknown = klaviyo.session.post(klaviyo.url + "/faults", data={"ready": "x", "account": NORDIC}, timeout=10)
+    assert unknown.status_code == 400

@@ -1,0 +1,97 @@
+"""`python worker.py`: an RQ worker; `python worker.py --ticker`: the ticker. Both serve one merchant at a time, in short turns.
+
+A worker that is told to stop finishes the request under way and gives back what it has not sent.
+"""
+
+from __future__ import annotations
+
+import _thread
+import argparse
+import itertools
+import os
+import signal
+import socket
+import threading
+from contextlib import suppress
+from types import FrameType
+
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import SimpleWorker
+from rq.serializers import JSONSerializer
+
+from portal import config, create_app, queue
+from portal.db import in_own_session
+from portal.jobs import schedule
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--ticker", action="store_true", help="run the ticker instead of a worker")
+    options = parser.parse_args()
+    app = create_app()
+    name = f"{socket.gethostname()}.{os.getpid()}"
+    with app.app_context():
+        if options.ticker:
+            run_ticker(name)
+        else:
+            run_worker(name)
+
+
+def run_ticker(name: str) -> None:
+    stopping = threading.Event()
+    _stop_on_signals(stopping)
+    schedule.run(f"ticker.{name}", stopping)
+
+
+def run_worker(name: str) -> None:
+    """RQ listens; a thread beside it says that it is alive, in a row that does not depend on Redis."""
+    stopping = threading.Event()
+    beating = threading.Thread(target=in_own_session(schedule.beat_until), args=(f"worker.{name}", "worker", stopping))
+    beating.start()
+    try:
+        _keep_working(name, stopping)
+    finally:
+        stopping.set()
+        beating.join()
+
+
+def _keep_working(name: str, stopping: threading.Event) -> None:
+    redis = queue.patient(config.current().redis_url)
+    for attempt in itertools.count(1):
+        _stop_on_signals(stopping)
+        if stopping.is_set():
+            return
+        # Redis may come later than we do, or go away for a while: the ticker delivers meanwhile.
+        with suppress(RedisError):
+            # A name of its own each time: Redis may still know the one that lost it.
+            _listener(f"{name}.{attempt}", redis, stopping).work(logging_level="WARNING")
+        _stop_on_signals(stopping)  # RQ has put its own handlers in their place
+        stopping.wait(2)  # RQ also returns when it has lost Redis, and not only when it was told to stop
+
+
+def _stop_on_signals(stopping: threading.Event) -> None:
+    # Set by a thread: the one that is interrupted may hold the event's lock, and would wait for itself.
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda *_: _thread.start_new_thread(stopping.set, ()))
+
+
+class _Listener(SimpleWorker):
+    """RQ's worker; notes that it was told to stop, which RQ itself forgets when Redis goes away at the same moment."""
+
+    stopping: threading.Event
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        _thread.start_new_thread(self.stopping.set, ())
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+
+
+def _listener(name: str, redis: Redis, stopping: threading.Event) -> _Listener:
+    queues = [queue.queue(each, redis) for each in queue.QUEUES]
+    listener = _Listener(queues, connection=redis, name=name, serializer=JSONSerializer)
+    listener.stopping = stopping
+    return listener
+
+
+if __name__ == "__main__":
+    main()
