@@ -23,7 +23,7 @@ run: $(STAMP) ## Start the portal with a sandbox, on this machine; Ctrl-C stops 
 	@$(PY) run.py
 
 test: lint ## Lint, type check and run all tests; ARGS="-k wizard -x" goes to pytest
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 check: lint ## Lint, type check and the house rules, without the other tests
 	$(PY) -m pytest -q tests/test_conventions.py
@@ -62,7 +62,7 @@ clean: ## Remove what was installed, built and cached; the data in var/ stays
 
 $(STAMP): requirements.txt
 	@$(make_venv)
-	@echo "Installing what the portal needs ..."
+	@echo "Installing what the portal needs, once; about a minute ..."
 	@$(PIP) install -r requirements.txt
 	@rm -f $(VENV)/.runs-* && touch $@
 
@@ -75,10 +75,14 @@ $(DEV_STAMP): requirements.txt requirements-dev.txt
 # A name on the PATH is not enough: it may be a stub, too old, or (Debian) lack the parts that make an environment.
 define make_venv
 fits='import sys; sys.exit(sys.version_info < (3, 11))'; \
+tells='import sys; print("%d.%d" % sys.version_info[:2])'; \
 if $(PY) -c "$$fits" 2>/dev/null && $(PIP) --version >/dev/null 2>&1; then exit 0; fi; \
-lacks=; \
+lacks=; old=; \
 for python in $(PYTHONS); do \
-	"$$python" -c "$$fits" 2>/dev/null || continue; \
+	if ! "$$python" -c "$$fits" 2>/dev/null; then \
+		version=$$("$$python" -c "$$tells" 2>/dev/null) && old="$$python is $$version"; \
+		continue; \
+	fi; \
 	if "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \
 		"$$python" -m venv --clear $(VENV) && exit 0; \
 	fi; \
@@ -86,6 +90,8 @@ for python in $(PYTHONS); do \
 done; \
 if [ -n "$$lacks" ]; then \
 	echo "$$lacks cannot make virtual environments. Install its venv package (Debian, Ubuntu: python3-venv)." >&2; \
+elif [ -n "$$old" ]; then \
+	echo "Python 3.11 or newer is needed; $$old. Install a newer one, or name it: make PYTHON=/path/to/python run" >&2; \
 else \
 	echo "Python 3.11 or newer is needed and was not found. Install it, or name it: make PYTHON=/path/to/python run" >&2; \
 fi; \

@@ -1,4 +1,4 @@
-"""The portal for a WSGI server: `gunicorn wsgi:app`."""
+"""The portal for a WSGI server: `granian --interface wsgi wsgi:app`."""
 
 from portal import create_app
 

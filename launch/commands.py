@@ -18,12 +18,35 @@ KEEP_ALIVE_SECONDS = "30"
 
 
 def web(port: int, *, workers: int = 2, threads: int = 8) -> list[str]:
-    return [*_gunicorn(port, workers, threads), "wsgi:app"]
+    options = {
+        "--interface": "wsgi",
+        "--host": HOST,
+        "--port": str(port),
+        "--http": "1",
+        "--workers": str(workers),
+        "--blocking-threads": str(threads),
+        "--workers-kill-timeout": "10s",
+        "--log-level": "warning",
+    }
+    words = [word for pair in options.items() for word in pair]
+    return [sys.executable, "-m", "granian", *words, "--respawn-failed-workers", "--no-ws", "wsgi:app"]
 
 
 def sandbox(port: int) -> list[str]:
-    """One process, so that rate windows are counted exactly."""
-    return [*_gunicorn(port, 1, 16), "sandbox:create_app()"]
+    """One process, so that rate windows are counted exactly; gunicorn hands out the socket that some faults need."""
+    options = {
+        "--bind": f"{HOST}:{port}",
+        "--worker-class": "gthread",
+        "--workers": "1",
+        "--threads": "16",
+        "--keep-alive": KEEP_ALIVE_SECONDS,
+        "--graceful-timeout": "10",
+        "--log-level": "warning",
+    }
+    if Path("/dev/shm").is_dir():  # noqa: S108 - a heartbeat file on a slow disk can block a worker
+        options["--worker-tmp-dir"] = "/dev/shm"  # noqa: S108
+    words = [word for pair in options.items() for word in pair]
+    return [sys.executable, "-m", "gunicorn", "--no-control-socket", *words, "sandbox:create_app()"]
 
 
 def worker() -> list[str]:
@@ -36,22 +59,6 @@ def ticker() -> list[str]:
 
 def flask(*words: str) -> list[str]:
     return [sys.executable, "-m", "flask", "--app", "wsgi", *words]
-
-
-def _gunicorn(port: int, workers: int, threads: int) -> list[str]:
-    options = {
-        "--bind": f"{HOST}:{port}",
-        "--worker-class": "gthread",
-        "--workers": str(workers),
-        "--threads": str(threads),
-        "--keep-alive": KEEP_ALIVE_SECONDS,
-        "--graceful-timeout": "10",
-        "--log-level": "warning",
-    }
-    if Path("/dev/shm").is_dir():  # noqa: S108 - a heartbeat file on a slow disk can block a worker
-        options["--worker-tmp-dir"] = "/dev/shm"  # noqa: S108
-    words = [word for pair in options.items() for word in pair]
-    return [sys.executable, "-m", "gunicorn", "--no-control-socket", *words]
 
 
 def environment(env: Mapping[str, str], plan: Plan, kept: Kept, redis_url: str) -> dict[str, str]:
@@ -68,7 +75,9 @@ def environment(env: Mapping[str, str], plan: Plan, kept: Kept, redis_url: str) 
     if not plan.real_klaviyo:
         made |= _sandbox_variables(plan, kept)
     chosen = {name: value for name, value in made.items() if not is_given(env, name)}
-    return {**env, **chosen, "PORTAL_DATA_DIR": str(plan.data_dir), "PYTHONUNBUFFERED": "1"}
+    # Each thread that allocates would get a heap of its own, which glibc hardly gives back.
+    lean = {"MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1"}
+    return {**env, **chosen, "PORTAL_DATA_DIR": str(plan.data_dir), **lean}
 
 
 def _sandbox_variables(plan: Plan, kept: Kept) -> dict[str, str]:

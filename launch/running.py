@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping
 from types import FrameType
 
-from launch import commands, embedded_redis, kept, plan, waiting, words
+from launch import commands, embedded_redis, kept, plan, reaching, waiting, words
 from launch.commands import ROOT
 from launch.ending import Ending
 from launch.kept import Kept
@@ -33,8 +33,10 @@ def main(env: Mapping[str, str]) -> int:
     _end_on_signals(stopping)
     try:
         wanted = plan.read(env)
-        plan.check_ports(wanted)
         folder_lock = _own_data_dir(wanted)
+        plan.check_ports(wanted)
+        if wanted.redis_url:
+            reaching.check_redis(wanted.redis_url)
         run = Run(wanted, kept.load(wanted.data_dir), env, stopping)
     except StartError as error:
         sys.stderr.write(f"{error}\n")
@@ -101,8 +103,10 @@ class Run:
         if self._stopping.asked:
             raise StartError("Stopped.")
         if done.returncode:
-            lines = (done.stderr or done.stdout).strip().splitlines() or [f"exit {done.returncode}"]
-            raise StartError(f"{doing}: {lines[-1]}\n" + "\n".join(f"  {line}" for line in lines[-12:-1]))
+            self._plan.logs.mkdir(parents=True, exist_ok=True)
+            log = self._plan.logs / "prepare.log"
+            log.write_text(done.stdout + done.stderr)
+            raise StartError(words.last_words(done.stdout + done.stderr) or f"{doing}; see {log}.")
 
     def _add_processes(self) -> None:
         if not self._plan.real_klaviyo:
@@ -159,7 +163,11 @@ def _own_data_dir(wanted: Plan) -> int:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
+        owner = os.pread(lock, 500, 0).decode("utf-8", "replace").strip()
         raise StartError(
-            f"Another portal is running with {wanted.data_dir}. Set PORTAL_DATA_DIR to run a second one."
+            f"Another portal is running from this folder ({owner or wanted.data_dir}). "
+            "For a second one beside it, set PORTAL_DATA_DIR, PORTAL_PORT and SANDBOX_PORT."
         ) from error
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"pid {os.getpid()}, {wanted.public_url}\n".encode(), 0)
     return lock

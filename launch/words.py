@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 from collections.abc import Mapping
@@ -35,6 +36,12 @@ def obituary(child: Child) -> str:
 
 def _how(exit_code: int | None) -> str:
     return f"signal {-exit_code}" if exit_code is not None and exit_code < 0 else f"exit {exit_code}"
+
+
+def last_words(output: str) -> str | None:
+    """What a command that failed said to a person, without the trace; None where it was not meant for one."""
+    found = re.findall(r"^(?:Error|[\w.]*SettingsError): (.+)", output, re.MULTILINE)
+    return str(found[-1]) if found else None
 
 
 def write_settings(wanted: Plan, env: Mapping[str, str]) -> None:

@@ -55,7 +55,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     logs.configure(settings)
     config.use(settings)
-    config.use(settings)
     crypto.use_keys(settings.encryption_keys)
     queue.use_redis(settings.redis_url)
     app = Flask(__name__)

@@ -13,12 +13,14 @@ from portal import config
 from portal.db import db, transaction, utcnow
 from portal.errors import ConnectingError, UnavailableError
 from portal.klaviyo import Client, ForbiddenError, KlaviyoError, NoAnswerError, UnauthorizedError
+from portal.klaviyo.client import DEADLINE_SECONDS
 from portal.klaviyo.oauth import App, GrantRefusedError
-from portal.services import connection_health, segments, tokens
+from portal.services import checking, connecting, connection_health, segments, tokens
 
 R = TypeVar("R")
 
-WAIT_FOR_OTHERS_SECONDS = 20.0
+# As long as a call may last: nobody is held for longer, neither by a refresh nor by waiting for another's.
+WAIT_FOR_OTHERS_SECONDS = DEADLINE_SECONDS
 LOOK_EVERY_SECONDS = 0.1
 INVALID_GRANT = "invalid_grant"
 
@@ -41,10 +43,14 @@ def fresh_token(merchant_id: int, *, rejected: str | None = None) -> str | None:
     `rejected` is a token that Klaviyo has just answered 401 to. Raises `NoAnswerError` when Klaviyo cannot be reached.
     """
     deadline = time.monotonic() + WAIT_FOR_OTHERS_SECONDS
+    waited = False
     while time.monotonic() < deadline:
         db.session.rollback()  # see what other processes have written meanwhile
+        under_way = tokens.is_refreshing(merchant_id, utcnow())
         if token := tokens.usable(merchant_id, rejected, utcnow()):
             return token
+        if waited and not under_way and tokens.is_connected(merchant_id):
+            break  # it failed for the other; trying it once more here would hold this worker twice as long
         with transaction():
             ours = tokens.begin_refresh(merchant_id, rejected, utcnow())
         if ours is not None:
@@ -52,6 +58,7 @@ def fresh_token(merchant_id: int, *, rejected: str | None = None) -> str | None:
         elif not tokens.is_connected(merchant_id):
             return None
         else:
+            waited = True
             time.sleep(LOOK_EVERY_SECONDS)
     raise NoAnswerError("the access token could not be refreshed in time")
 
@@ -88,6 +95,27 @@ def ask_klaviyo(merchant_id: int, question: Callable[[Client], R]) -> R:
         raise ConnectingError(f"{reason}. Reconnect to continue.") from error
     except KlaviyoError as error:
         raise UnavailableError("Klaviyo did not answer. Nothing is lost; try again in a minute.") from error
+
+
+def confirm(merchant_id: int) -> None:
+    """Ask whether Klaviyo still takes our access, and break the connection off if not.
+
+    Raises `KlaviyoError` where that cannot be told; a 403 is such a case, for it is about this question and not about events.
+    """
+    try:
+        _ask(merchant_id, checking.ask)
+    except ConnectingError:
+        return  # it has been broken off by the refresh, or is gone
+    except UnauthorizedError:
+        with transaction():
+            connection_health.break_off(merchant_id, tokens.LOST, utcnow())
+
+
+def confirm_soon(merchant_id: int) -> None:
+    """Somebody looks at this connection: let it be checked sooner than it would be. Writes at most about once a minute."""
+    if checking.may_be_sooner(connecting.connection_of(merchant_id), utcnow()):
+        with transaction():
+            checking.hasten(merchant_id)
 
 
 def refresh_segments(merchant_id: int) -> int:

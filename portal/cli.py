@@ -15,7 +15,7 @@ from sqlalchemy import select
 from portal import config, demo, doctor
 from portal.db import db, transaction, utcnow
 from portal.errors import PortalError
-from portal.models import Connection, Merchant, Role
+from portal.models import Connection, Merchant, OldGrant, Role
 from portal.services import accounts, api_keys, auditing, outbox, upkeep
 
 
@@ -129,10 +129,13 @@ def encryption_key() -> None:
 def rotate_encryption_key() -> None:
     """Seal all stored tokens with the first key of PORTAL_ENCRYPTION_KEYS; afterwards the others can be removed."""
     with transaction():
-        connections = db.session.scalars(select(Connection).with_for_update()).all()
         resealed = sum(
-            type(connection).__dict__[name].reseal(connection)
-            for connection in connections
-            for name in ("access_token", "refresh_token")
+            model.__dict__[name].reseal(row)
+            for model, name in (
+                (Connection, "access_token"),
+                (Connection, "refresh_token"),
+                (OldGrant, "refresh_token"),
+            )
+            for row in db.session.scalars(select(model).with_for_update())
         )
     click.echo(f"{resealed} tokens sealed with the newest key.")

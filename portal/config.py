@@ -165,9 +165,13 @@ def _database_url(env: Mapping[str, str], data_dir: Path) -> str:
     # Hosting providers hand out postgres:// and postgresql://; both mean psycopg 3 here.
     for scheme in ("postgres://", "postgresql://"):
         if text.startswith(scheme):
-            return "postgresql+psycopg://" + text.removeprefix(scheme)
+            text = "postgresql+psycopg://" + text.removeprefix(scheme)
     if not text.startswith(("sqlite:///", "postgresql+psycopg://")):
         raise SettingsError("PORTAL_DATABASE_URL must begin with sqlite:/// or postgresql://.")
+    try:
+        _ = urlsplit(text).port
+    except ValueError as error:
+        raise SettingsError("PORTAL_DATABASE_URL must have a number for its port, such as :5432.") from error
     return text
 
 

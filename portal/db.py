@@ -297,16 +297,18 @@ def in_own_session(function: Callable[P, R]) -> Callable[P, R]:
 
 def engine_options(database_url: str) -> dict[str, Any]:
     # hide_parameters: an error's text goes into the log, and parameters hold personal data.
+    # As many connections as a process has threads: one that waits for a connection may be the one that others wait for.
+    pool = {"pool_size": 10, "max_overflow": 10, "pool_timeout": 5}
     if database_url.startswith("sqlite"):
-        return {"hide_parameters": True, "connect_args": {"timeout": 30, "check_same_thread": False}}
+        in_memory = ":memory:" in database_url or database_url == "sqlite://"
+        options = {"hide_parameters": True, "connect_args": {"timeout": 30, "check_same_thread": False}}
+        return options if in_memory else {**options, **pool}
     return {
         "hide_parameters": True,
+        **pool,
         # A statement that is prepared keeps the plan it got while its tables were empty, which reads them whole later on.
         "connect_args": {"prepare_threshold": None},
         "pool_pre_ping": True,
-        "pool_size": 10,
-        "max_overflow": 10,
-        "pool_timeout": 5,
     }
 
 

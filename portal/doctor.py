@@ -41,6 +41,7 @@ def examine(settings: Settings) -> list[Finding]:
         "Redis": _redis,
         "Ticker": _ticker,
         "Workers": _workers,
+        "Sending": _sending,
         "Klaviyo app": _klaviyo_app,
         "Klaviyo": _klaviyo,
         "Encryption keys": _encryption_keys,
@@ -80,7 +81,7 @@ def _redis(_settings: Settings) -> tuple[bool, str]:
     except (RedisError, OSError) as error:
         return (
             False,
-            f"does not answer ({type(error).__name__}). Events still go out, by the ticker. Check PORTAL_REDIS_URL.",
+            f"does not answer ({type(error).__name__}). Check PORTAL_REDIS_URL and that it runs.",
         )
     version = str(info.get("valkey_version") or info.get("redis_version"))
     new_enough = tuple(int(part) for part in version.split(".")[:2]) >= OLDEST_REDIS
@@ -92,21 +93,46 @@ def _redis(_settings: Settings) -> tuple[bool, str]:
 
 def _ticker(_settings: Settings) -> tuple[bool, str]:
     seconds = status.last_beat_seconds("ticker", utcnow())
-    if seconds is None or seconds > 30:
-        return False, "not running. Start `python worker.py --ticker`; without it retries do not happen."
+    if seconds is None or not _ticks():
+        return False, "not running. Start `python worker.py --ticker`."
     return True, f"beat {seconds:.0f} s ago."
+
+
+def _ticks() -> bool:
+    return status.count_alive("ticker", utcnow()) > 0
 
 
 def _workers(settings: Settings) -> tuple[bool, str]:
     alive = status.count_alive("worker", utcnow())
     if not alive:
-        return False, "none is running. Start `python worker.py`; meanwhile nothing is sent."
+        return False, "none is running. Start `python worker.py`."
     if alive != settings.workers:
         return (
             False,
             f"{alive} running, PORTAL_WORKERS says {settings.workers}. Make them equal: it divides the rate limit.",
         )
     return True, f"{alive} running."
+
+
+def _sending(_settings: Settings) -> tuple[bool, str]:
+    """What the three together come to: whoever is left of them decides what still happens."""
+    bell, ticker, workers = _rings(), _ticks(), status.count_alive("worker", utcnow()) > 0
+    if bell and workers:
+        return (
+            ticker,
+            "works." if ticker else "works for new events; what failed is not tried again without the ticker.",
+        )
+    if ticker and not bell:
+        return False, "works slowly: without Redis the ticker sends by itself."
+    lacking = "a worker" if bell else "the ticker or Redis with a worker"
+    return False, f"stands still: it needs {lacking}. Events are kept, and nothing is lost."
+
+
+def _rings() -> bool:
+    try:
+        return bool(queue.client().ping())
+    except (RedisError, OSError):
+        return False
 
 
 def _klaviyo_app(settings: Settings) -> tuple[bool, str]:

@@ -25,6 +25,7 @@ QUEUES = (DELIVERIES, UPKEEP)
 
 DRAIN = "portal.jobs.deliveries.drain"
 REVOKE = "portal.jobs.tokens.revoke"
+CHECK = "portal.jobs.checks.check"
 
 TIMEOUT_SECONDS = 0.25
 SILENCE_SECONDS = 5.0

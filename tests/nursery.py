@@ -15,7 +15,7 @@ from pathlib import Path
 from launch.processes import Child, dies_with_us
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["tests.nursery", "worker", "gunicorn.app.wsgiapp", "gunicorn.workers.gthread"])
+_context.set_forkserver_preload(["tests.nursery", "worker"])
 
 
 class Forked:

@@ -210,15 +210,18 @@ class Processes:
 
     def web(self, port: int, *, workers: int = 1, **variables: str) -> str:
         """Its address, once it answers."""
-        child = self._start("web", commands.web(port, workers=workers), variables)
+        # It starts processes itself, which one that was forked from a nursery cannot.
+        child = self._start("web", commands.web(port, workers=workers), variables, kind_of_child=Child)
         url = f"http://{HOST}:{port}"
         eventually(lambda: answers(f"{url}/healthz") or child.exit_code is not None, 30)
         assert child.exit_code is None, child.last_lines(50)
         return url
 
-    def _start(self, kind: str, command: list[str], variables: Mapping[str, str]) -> Child:
+    def _start(
+        self, kind: str, command: list[str], variables: Mapping[str, str], kind_of_child: type[Child] = QuickChild
+    ) -> Child:
         env = {**environment(self.settings), **variables}
-        child = QuickChild(f"{kind}-{len(self.children) + 1}", command, env, self._logs, commands.ROOT)
+        child = kind_of_child(f"{kind}-{len(self.children) + 1}", command, env, self._logs, commands.ROOT)
         child.start()
         self.children.append(child)
         return child

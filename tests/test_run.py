@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -24,27 +23,8 @@ from launch.kept import Kept
 from launch.problems import StartError
 from launch.watching import DEATHS, Watch
 from tests.factories import csrf_token
+from tests.launching import ROOT, environment, run
 from tests.waiting import eventually
-
-ROOT = commands.ROOT
-
-
-def _environment(data_dir: Path, **more: str) -> dict[str, str]:
-    plain = {
-        name: value for name, value in os.environ.items() if not name.startswith(("PORTAL_", "KLAVIYO_", "SANDBOX_"))
-    }
-    chosen = {
-        "PORTAL_PORT": str(ports.find_free()),
-        "SANDBOX_PORT": str(ports.find_free()),
-        "PORTAL_DATA_DIR": str(data_dir),
-    }
-    return {**plain, **chosen, **more}
-
-
-def _run(
-    env: dict[str, str], command: tuple[str, ...] = (sys.executable, "run.py")
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
 
 
 class Started:
@@ -78,14 +58,14 @@ class Started:
 
 @pytest.fixture
 def env(tmp_path: Path) -> dict[str, str]:
-    return _environment(tmp_path / "var")
+    return environment(tmp_path / "var")
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
     """One start for all tests of this module that look at it while it runs."""
     folder = tmp_path_factory.mktemp("run")
-    run = Started(_environment(folder / "var"), folder / "output.txt")
+    run = Started(environment(folder / "var"), folder / "output.txt")
     yield run
     if run.process.poll() is None:
         run.end(signal.SIGTERM)
@@ -131,10 +111,15 @@ def test_what_it_writes_is_for_its_owner_only(running: Started) -> None:
 
 def test_two_starts_do_not_share_a_data_folder(running: Started) -> None:
     running.until_ready()
-    second = _run(_environment(running.data_dir))
-    assert second.returncode == 1
-    assert second.stderr.count("\n") == 1
-    assert "PORTAL_DATA_DIR" in second.stderr
+    demo = json.loads((running.data_dir / "demo.json").read_text())
+    # In the same folder with the same settings, as somebody does who has forgotten the first.
+    for env in (running.env, environment(running.data_dir)):
+        second = run(env)
+        assert second.returncode == 1
+        assert second.stderr.count("\n") == 1
+        expected = f"Another portal is running from this folder (pid {running.process.pid}, {demo['portal_url']})."
+        assert second.stderr.startswith(expected)
+        assert "PORTAL_DATA_DIR" in second.stderr
 
 
 def test_a_killed_worker_is_said_and_started_again(running: Started) -> None:
@@ -142,10 +127,12 @@ def test_a_killed_worker_is_said_and_started_again(running: Started) -> None:
     running.find("worker.py").kill()
     eventually(lambda: "It is started again." in running.output.read_text())
     assert re.search(r"(worker-\d|ticker) has stopped \(signal 9\)", running.output.read_text())
-    workers = [
-        each for each in psutil.Process(running.process.pid).children() if "worker.py" in " ".join(each.cmdline())
-    ]
-    assert len(workers) == 3  # two workers and the ticker
+    assert eventually(lambda: len(_workers(running)) == 3), "two workers and the ticker"
+
+
+def _workers(running: Started) -> list[psutil.Process]:
+    children = psutil.Process(running.process.pid).children()
+    return [each for each in children if "worker.py" in " ".join(each.cmdline())]
 
 
 def test_ctrl_c_leaves_nothing_behind_and_a_second_start_finds_the_data(running: Started, tmp_path: Path) -> None:
@@ -154,7 +141,7 @@ def test_ctrl_c_leaves_nothing_behind_and_a_second_start_finds_the_data(running:
     assert len(running.processes) >= 8  # Redis, sandbox and web with their children, two workers, a ticker
     assert running.end(signal.SIGINT) == 0
     assert eventually(lambda: not running.left_behind())
-    env = _environment(
+    env = environment(
         running.data_dir, PORTAL_PORT=running.env["PORTAL_PORT"], SANDBOX_PORT=running.env["SANDBOX_PORT"]
     )
     again = Started(env, tmp_path / "output.txt")
@@ -193,52 +180,6 @@ def test_a_process_that_ends_again_and_again_stops_everything_with_its_last_word
     with pytest.raises(StartError, match=r"web has stopped \(exit 1\)(.|\n)*no more"):
         eventually(watch.look, 20)
     assert capsys.readouterr().out.count("It is started again.") == DEATHS - 1
-
-
-@pytest.mark.parametrize("name", ["PORTAL_PORT", "SANDBOX_PORT"])
-def test_a_taken_port_is_one_line_that_names_the_variable(name: str, env: dict[str, str]) -> None:
-    with socket.create_server(("127.0.0.1", int(env[name]))):
-        done = _run(env)
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
-    assert name in done.stderr
-    assert env[name] in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("variables", "named"),
-    [
-        ({"PORTAL_PORT": "eighty"}, "PORTAL_PORT"),
-        ({"PORTAL_PORT": "70000"}, "PORTAL_PORT"),
-        ({"SANDBOX_PORT": "0"}, "SANDBOX_PORT"),
-        ({"PORTAL_WORKERS": "none"}, "PORTAL_WORKERS"),
-        ({"PORTAL_DATA_DIR": "/dev/null/var"}, "PORTAL_DATA_DIR"),
-        ({"PORTAL_DATABASE_URL": "mysql://here"}, "PORTAL_DATABASE_URL"),
-    ],
-)
-def test_a_wrong_setting_is_said_by_its_name(variables: dict[str, str], named: str, tmp_path: Path) -> None:
-    done = _run(_environment(tmp_path / "var", **variables))
-    assert done.returncode == 1
-    assert named in done.stderr.splitlines()[0]
-
-
-def test_an_old_python_is_told_in_one_line(tmp_path: Path) -> None:
-    code = "import sys; sys.version_info = (3, 9, 2); sys.argv = ['run.py']; exec(compile(open('run.py').read(), 'run.py', 'exec'))"
-    done = _run(_environment(tmp_path), (sys.executable, "-c", code))
-    assert done.returncode == 1
-    assert done.stderr == "The portal needs Python 3.11 or newer; this is 3.9.\n"
-
-
-def test_make_says_in_one_line_that_python_is_missing(tmp_path: Path) -> None:
-    for name in ("Makefile", "requirements.txt", "requirements-dev.txt"):
-        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
-    done = subprocess.run(
-        ["make", "run", "PYTHON=/nowhere/python"], cwd=tmp_path, capture_output=True, text=True, timeout=30
-    )
-    assert done.returncode != 0
-    assert [line for line in done.stderr.splitlines() if not line.startswith("make")] == [
-        "Python 3.11 or newer is needed and was not found. Install it, or name it: make PYTHON=/path/to/python run"
-    ]
 
 
 def test_make_help_names_every_target_that_a_person_may_want() -> None:

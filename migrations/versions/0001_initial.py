@@ -111,6 +111,7 @@ def upgrade() -> None:
     sa.Column('pause_reason', sa.String(length=200), nullable=True),
     sa.Column('failures_in_a_row', sa.Integer(), nullable=False),
     sa.Column('served_at', UtcDateTime(timezone=True), nullable=True),
+    sa.Column('check_due_at', UtcDateTime(timezone=True), nullable=True),
     sa.Column('caught_up_from', UtcDateTime(timezone=True), nullable=True),
     sa.Column('caught_up_until', UtcDateTime(timezone=True), nullable=True),
     sa.ForeignKeyConstraint(['merchant_id'], ['merchants.id'], name=op.f('fk_connections_merchant_id_merchants'), ondelete='CASCADE'),
@@ -118,7 +119,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('merchant_id', name=op.f('uq_connections_merchant_id'))
     )
     with op.batch_alter_table('connections', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_connections_klaviyo_account_id'), ['klaviyo_account_id'], unique=False)
+        batch_op.create_index('uq_connections_live_account', ['klaviyo_account_id'], unique=True, sqlite_where=sa.text("state != 'disconnected'"), postgresql_where=sa.text("state != 'disconnected'"))
 
     op.create_table('customers',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -135,6 +136,14 @@ def upgrade() -> None:
     sa.UniqueConstraint('klaviyo_profile_id', 'merchant_id', name=op.f('uq_customers_klaviyo_profile_id_merchant_id')),
     sa.UniqueConstraint('phone', 'merchant_id', name=op.f('uq_customers_phone_merchant_id'))
     )
+    op.create_table('delivery_lags',
+    sa.Column('merchant_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('minute', UtcDateTime(timezone=True), nullable=False),
+    sa.Column('bucket', sa.Integer(), autoincrement=False, nullable=False),
+    sa.Column('deliveries', sa.Integer(), nullable=False),
+    sa.ForeignKeyConstraint(['merchant_id'], ['merchants.id'], name=op.f('fk_delivery_lags_merchant_id_merchants'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('merchant_id', 'minute', 'bucket', name=op.f('pk_delivery_lags'))
+    )
     op.create_table('delivery_minutes',
     sa.Column('merchant_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('minute', UtcDateTime(timezone=True), nullable=False),
@@ -142,17 +151,6 @@ def upgrade() -> None:
     sa.Column('failed', sa.Integer(), nullable=False),
     sa.Column('retried', sa.Integer(), nullable=False),
     sa.Column('throttled', sa.Integer(), nullable=False),
-    sa.Column('lag_0', sa.Integer(), nullable=False),
-    sa.Column('lag_1', sa.Integer(), nullable=False),
-    sa.Column('lag_2', sa.Integer(), nullable=False),
-    sa.Column('lag_3', sa.Integer(), nullable=False),
-    sa.Column('lag_4', sa.Integer(), nullable=False),
-    sa.Column('lag_5', sa.Integer(), nullable=False),
-    sa.Column('lag_6', sa.Integer(), nullable=False),
-    sa.Column('lag_7', sa.Integer(), nullable=False),
-    sa.Column('lag_8', sa.Integer(), nullable=False),
-    sa.Column('lag_9', sa.Integer(), nullable=False),
-    sa.Column('lag_10', sa.Integer(), nullable=False),
     sa.ForeignKeyConstraint(['merchant_id'], ['merchants.id'], name=op.f('fk_delivery_minutes_merchant_id_merchants'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('merchant_id', 'minute', name=op.f('pk_delivery_minutes'))
     )
@@ -170,6 +168,19 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['merchant_id'], ['merchants.id'], name=op.f('fk_module_switches_merchant_id_merchants'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('merchant_id', 'module', name=op.f('pk_module_switches'))
     )
+    op.create_table('old_grants',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('merchant_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('klaviyo_account_id', sa.String(length=64), nullable=False),
+    sa.Column('refresh_token_sealed', sa.Text(), nullable=True),
+    sa.Column('since', UtcDateTime(timezone=True), nullable=False),
+    sa.ForeignKeyConstraint(['merchant_id'], ['merchants.id'], name=op.f('fk_old_grants_merchant_id_merchants'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_old_grants'))
+    )
+    with op.batch_alter_table('old_grants', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_old_grants_klaviyo_account_id'), ['klaviyo_account_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_old_grants_merchant_id'), ['merchant_id'], unique=False)
+
     op.create_table('segments',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('merchant_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -219,6 +230,7 @@ def upgrade() -> None:
         batch_op.create_index('ix_events_customer_id_id', ['customer_id', 'id'], unique=False)
         batch_op.create_index('ix_events_merchant_id_id', ['merchant_id', 'id'], unique=False)
         batch_op.create_index('ix_events_merchant_id_type_id', ['merchant_id', 'type', 'id'], unique=False)
+        batch_op.create_index('ix_events_unsent', ['merchant_id', 'id'], unique=False, sqlite_where=sa.text("unsent IS NOT NULL"), postgresql_where=sa.text("unsent IS NOT NULL"))
 
     op.create_table('login_sessions',
     sa.Column('token_hash', sa.String(length=64), nullable=False),
@@ -239,6 +251,7 @@ def upgrade() -> None:
     sa.Column('created_at', UtcDateTime(timezone=True), nullable=False),
     sa.Column('due_at', UtcDateTime(timezone=True), nullable=False),
     sa.Column('attempts', sa.Integer(), nullable=False),
+    sa.Column('attempts_before', sa.Integer(), server_default='0', nullable=False),
     sa.Column('lease', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
     sa.Column('profile', sa.Text(), nullable=False),
     sa.Column('payload', sa.Text(), nullable=False),
@@ -267,6 +280,7 @@ def downgrade() -> None:
 
     op.drop_table('login_sessions')
     with op.batch_alter_table('events', schema=None) as batch_op:
+        batch_op.drop_index('ix_events_unsent', sqlite_where=sa.text("unsent IS NOT NULL"), postgresql_where=sa.text("unsent IS NOT NULL"))
         batch_op.drop_index('ix_events_merchant_id_type_id')
         batch_op.drop_index('ix_events_merchant_id_id')
         batch_op.drop_index('ix_events_customer_id_id')
@@ -277,12 +291,18 @@ def downgrade() -> None:
 
     op.drop_table('users')
     op.drop_table('segments')
+    with op.batch_alter_table('old_grants', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_old_grants_merchant_id'))
+        batch_op.drop_index(batch_op.f('ix_old_grants_klaviyo_account_id'))
+
+    op.drop_table('old_grants')
     op.drop_table('module_switches')
     op.drop_table('event_choices')
     op.drop_table('delivery_minutes')
+    op.drop_table('delivery_lags')
     op.drop_table('customers')
     with op.batch_alter_table('connections', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_connections_klaviyo_account_id'))
+        batch_op.drop_index('uq_connections_live_account', sqlite_where=sa.text("state != 'disconnected'"), postgresql_where=sa.text("state != 'disconnected'"))
 
     op.drop_table('connections')
     with op.batch_alter_table('calls', schema=None) as batch_op:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask import Blueprint, render_template, request, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from portal.db import transaction, utcnow
@@ -35,6 +35,10 @@ FILTERS = ("event", "state", "customer")
 @bp.get("")
 @login_required
 def index() -> ResponseReturnValue:
+    if any(not request.args.get(name, "-").strip() for name in FILTERS):
+        # A form without scripts sends its empty fields too; the address that is kept and shared has only what is set.
+        kept: dict[str, Any] = carry_over(FILTERS)
+        return redirect(url_for("activity.index", **kept), 303)
     return render_template("activity/index.html", **_log())
 
 
@@ -57,6 +61,7 @@ def _log() -> dict[str, Any]:
         "filters": filters,
         "before": before,
         "event_types": catalogue.EVENT_TYPES,
+        "has_failed": activity.has_failed(merchant_id()),
         "metrics": {entry.type: entry.metric for entry in catalogue.EVENT_TYPES},
         # What the field offers: an hour ago, as the merchant's clock shows it.
         "since": f"{utcnow().astimezone(zone()) - timedelta(hours=1):%Y-%m-%dT%H:%M}",

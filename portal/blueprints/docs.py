@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
 from portal.blueprints.api.openapi import document
 from portal.services import catalogue
-from portal.web import public, settings
+from portal.web import examples, public, settings
 from portal.web.reference import read
 
 bp = Blueprint("docs", __name__)
@@ -20,7 +23,13 @@ def index() -> ResponseReturnValue:
     return render_template(
         "docs/index.html",
         info=described["info"],
-        operations=read(described),
+        operations=read(described, examples.BY_OPERATION),
+        error=_pretty(examples.ERROR),
+        mixed=_pretty(examples.MIXED),
         event_types=catalogue.EVENT_TYPES,
         public_url=settings().public_url,
     )
+
+
+def _pretty(example: dict[str, Any]) -> str:
+    return json.dumps(example, indent=2, ensure_ascii=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from flask import Blueprint, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
+from portal import beats
 from portal.db import transaction
 from portal.models import ConnectionState
 from portal.services import connecting
@@ -25,6 +26,7 @@ def index() -> ResponseReturnValue:
 @bp.get("/klaviyo")
 @login_required
 def klaviyo() -> ResponseReturnValue:
+    beats.confirm_soon(merchant_id())
     context = contexts.klaviyo()
     if not _in_use():
         return render_template("integrations/connect.html", **context)

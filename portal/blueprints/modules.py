@@ -69,10 +69,12 @@ def choose() -> ResponseReturnValue:
     with transaction():
         modules.choose(merchant_id(), event_type, sent, member_id())
     metric = catalogue.BY_TYPE[event_type].metric
-    feedback = Feedback(f"{metric} is {'sent to Klaviyo from now on' if sent else 'no longer sent to Klaviyo'}.")
+    what = "sent to Klaviyo from now on" if sent else "no longer sent to Klaviyo"
+    feedback = Feedback(f"{metric} is {what}.")
     if not is_htmx():
         return to_page(url_for("integrations.events"), feedback)
-    return give_feedback(fragment("modules/_choices.html", **contexts.event_choices()), feedback)
+    said = (event_type, f"{what[0].upper()}{what[1:]}")
+    return give_feedback(fragment("modules/_choices.html", **contexts.event_choices(said)), feedback)
 
 
 def _module() -> Module:

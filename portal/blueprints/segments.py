@@ -38,7 +38,8 @@ def select() -> ResponseReturnValue:
         raise InvalidError("Choose a segment, and whether to import it.")
     with transaction():
         segment = segments.select_segment(merchant_id(), segment_id, wanted == "yes", member_id())
-    return _answer(Feedback(f"{segment.name} is {'selected' if wanted == 'yes' else 'no longer selected'}."))
+    what = "selected" if wanted == "yes" else "no longer selected"
+    return _answer(Feedback(f"{segment.name} is {what}."), (segment_id, what.capitalize()))
 
 
 @bp.post("/refresh")
@@ -48,7 +49,7 @@ def refresh() -> ResponseReturnValue:
     return _answer(Feedback(f"Klaviyo has {count} {'segment' if count == 1 else 'segments'}. The list is up to date."))
 
 
-def _answer(feedback: Feedback) -> ResponseReturnValue:
+def _answer(feedback: Feedback, said: tuple[int, str] | None = None) -> ResponseReturnValue:
     if not is_htmx():
         return to_page(url_for("integrations.segments"), feedback)
-    return give_feedback(fragment("segments/_table.html", **contexts.segment_table()), feedback)
+    return give_feedback(fragment("segments/_table.html", **contexts.segment_table(said)), feedback)

@@ -44,7 +44,7 @@ def index() -> ResponseReturnValue:
 @owner_required
 def add() -> ResponseReturnValue:
     form = MemberForm()
-    if not form.validate():
+    if not _fits(form):
         return _show(form), 422
     try:
         with transaction():
@@ -60,6 +60,15 @@ def add() -> ResponseReturnValue:
         refuse(form, error)
         return _show(form), 422
     return to_page(url_for("team.index"), Feedback(f"{user.name or user.email} can log in now."))
+
+
+def _fits(form: MemberForm) -> bool:
+    """Puts everything that is wrong beside its field, so that a person mends all of it at once."""
+    form.validate()
+    for error in accounts.complaints(form.email.data or "", form.password.data or "", form.role.data or ""):
+        if not (error.field and form[error.field].errors):
+            refuse(form, error)
+    return not form.errors
 
 
 @bp.get("/<int:user_id>/remove")

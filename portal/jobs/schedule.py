@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from portal import config, queue
 from portal.db import db, transaction, utcnow
-from portal.jobs import deliveries, tokens
+from portal.jobs import checks, deliveries, tokens
 from portal.services import outbox, upkeep
 
 P = ParamSpec("P")
@@ -51,6 +51,7 @@ def tick() -> None:
     for merchant_id in outbox.merchants_due(utcnow()):
         if not queue.ring(merchant_id):
             _alone(deliveries.take_turn, merchant_id)
+    _alone(checks.ring_for_due)
     for name, (every, task) in PERIODIC.items():
         with transaction():
             due = upkeep.take_due(name, every, utcnow())

@@ -1,41 +1,34 @@
-"""Revoke a disconnected merchant's token at Klaviyo, and keep idle ones alive."""
+"""Revoke tokens that are no longer used at Klaviyo, and keep idle ones alive."""
 
 from __future__ import annotations
 
 import logging
 
 from portal import beats
-from portal.crypto import SealError
 from portal.db import db, transaction, utcnow
 from portal.klaviyo import NoAnswerError
-from portal.services import connecting, tokens
+from portal.services import revoking, tokens
 
 log = logging.getLogger(__name__)
 
 
-def revoke(merchant_id: int) -> None:
+def revoke(grant_id: int) -> None:
     """RQ job: tell Klaviyo, then forget the token. If Klaviyo cannot be reached the ticker comes back to it."""
-    if merchant_id not in connecting.tokens_to_revoke():
-        return
-    connection = connecting.connection_of(merchant_id)
-    try:
-        refresh_token = connection.refresh_token if connection else None
-    except SealError:
-        refresh_token = None
+    refresh_token = revoking.token_of(grant_id)
     db.session.rollback()
     if refresh_token:
         try:
             beats.klaviyo_app().revoke(refresh_token)
         except NoAnswerError:
-            log.warning("revoke postponed", extra={"merchant_id": merchant_id})
+            log.warning("revoke postponed", extra={"grant": grant_id})
             return
     with transaction():
-        connecting.forget_token(merchant_id)
+        revoking.forget(grant_id)
 
 
 def revoke_outstanding() -> None:
-    for merchant_id in connecting.tokens_to_revoke():
-        revoke(merchant_id)
+    for grant_id in revoking.outstanding():
+        revoke(grant_id)
 
 
 def keep_alive() -> None:

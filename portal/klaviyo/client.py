@@ -11,6 +11,7 @@ import requests
 import urllib3
 
 from portal.klaviyo.answer import Answer, whole_seconds
+from portal.klaviyo.deadline import Adapter, within
 from portal.klaviyo.errors import NoAnswerError, verdict
 
 # https://developers.klaviyo.com/en/docs/api_versioning_and_deprecation_policy: each revision lives two years.
@@ -30,6 +31,8 @@ def session() -> requests.Session:
     """This thread's session: connections are reused, never shared between threads."""
     if not hasattr(_local, "session"):
         _local.session = requests.Session()
+        for scheme in ("http://", "https://"):
+            _local.session.mount(scheme, Adapter())
         _local.session.trust_env = False  # a .netrc of the machine must not replace our Authorization
     kept: requests.Session = _local.session
     return kept
@@ -72,15 +75,18 @@ def exchange(method: str, base_url: str, path: str, **request: Any) -> Answer:
         return round((time.monotonic() - start) * 1000)
 
     try:
-        with session().request(
-            method,
-            base_url + path,
-            timeout=(CONNECT_SECONDS, READ_SECONDS),
-            allow_redirects=False,
-            stream=True,
-            **request,
-        ) as response:
-            body = _read(response, start + DEADLINE_SECONDS)
+        with (
+            within(DEADLINE_SECONDS),
+            session().request(
+                method,
+                base_url + path,
+                timeout=(CONNECT_SECONDS, READ_SECONDS),
+                allow_redirects=False,
+                stream=True,
+                **request,
+            ) as response,
+        ):
+            body = _read(response)
             return Answer(
                 method=method,
                 path=path,
@@ -92,20 +98,18 @@ def exchange(method: str, base_url: str, path: str, **request: Any) -> Answer:
                 body=body,
             )
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, NoAnswerError) as error:
-        return Answer(
-            method=method, path=path, started_at=started_at, duration_ms=elapsed_ms(), failure=_in_words(error)
-        )
+        overdue = time.monotonic() - start >= DEADLINE_SECONDS
+        failure = "the answer took too long" if overdue else _in_words(error)
+        return Answer(method=method, path=path, started_at=started_at, duration_ms=elapsed_ms(), failure=failure)
 
 
-def _read(response: requests.Response, deadline: float) -> bytes:
+def _read(response: requests.Response) -> bytes:
     body = bytearray()
     # `read1` gives what has arrived; `iter_content` would wait for a whole chunk, however slowly its bytes drip in.
     while chunk := response.raw.read1(65_536, decode_content=True):
         body += chunk
         if len(body) > ANSWER_BYTES:
             raise NoAnswerError("the answer was too large")
-        if time.monotonic() > deadline:
-            raise NoAnswerError("the answer took too long")
     response.raw.drain_conn()  # all is read: the connection can be used again
     return bytes(body)
 

@@ -2,9 +2,9 @@
 
 from portal.models.account import ApiKey, LoginFailure, LoginSession, Merchant, Role, User
 from portal.models.audit import AuditEntry
-from portal.models.connection import Connection, ConnectionState, EventChoice, Module, ModuleSwitch
+from portal.models.connection import Connection, ConnectionState, EventChoice, Module, ModuleSwitch, OldGrant
 from portal.models.customer import Customer
-from portal.models.delivery import Call, Delivery, DeliveryMinute, DeliveryState, in_state
+from portal.models.delivery import Call, Delivery, DeliveryLag, DeliveryMinute, DeliveryState, in_state
 from portal.models.event import Event, Unsent
 from portal.models.heartbeat import Heartbeat, PeriodicTask
 from portal.models.segment import Segment
@@ -17,6 +17,7 @@ __all__ = [
     "ConnectionState",
     "Customer",
     "Delivery",
+    "DeliveryLag",
     "DeliveryMinute",
     "DeliveryState",
     "Event",
@@ -27,6 +28,7 @@ __all__ = [
     "Merchant",
     "Module",
     "ModuleSwitch",
+    "OldGrant",
     "PeriodicTask",
     "Role",
     "Segment",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, String, Text
+from sqlalchemy import ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.crypto import EncryptedText
@@ -20,15 +20,23 @@ class ConnectionState(StrEnum):
     DISCONNECTED = "disconnected"
 
 
+_LIVE = text("state != 'disconnected'")
+
+
 class Connection(Model):
-    """One row is a merchant's connection to one Klaviyo account; a merchant has at most one."""
+    """One row is a merchant's connection to one Klaviyo account; a merchant has at most one, and so has an account."""
 
     __tablename__ = "connections"
+    __table_args__ = (
+        Index(
+            "uq_connections_live_account", "klaviyo_account_id", unique=True, sqlite_where=_LIVE, postgresql_where=_LIVE
+        ),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     merchant_id: Mapped[int] = mapped_column(ForeignKey("merchants.id", ondelete="CASCADE"), unique=True)
     state: Mapped[ConnectionState] = mapped_column(String(20))
-    klaviyo_account_id: Mapped[str] = mapped_column(String(64), index=True)
+    klaviyo_account_id: Mapped[str] = mapped_column(String(64))
     account_name: Mapped[str] = mapped_column(String(200))
     scopes: Mapped[str] = mapped_column(Text, default="")
     access_token_sealed: Mapped[str | None] = mapped_column(Text)
@@ -46,6 +54,8 @@ class Connection(Model):
     failures_in_a_row: Mapped[int] = mapped_column(default=0)
     # The least recently served merchant is served first.
     served_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # When Klaviyo is next asked whether it still takes our access, unless a call has shown it by then.
+    check_due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     # Set by a reconnect: the period that was caught up afterwards, for the status page.
     caught_up_from: Mapped[datetime | None] = mapped_column(UtcDateTime)
     caught_up_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -60,6 +70,20 @@ class Connection(Model):
     @property
     def granted_scopes(self) -> list[str]:
         return self.scopes.split()
+
+
+class OldGrant(Model):
+    """One row is an access that is no longer used, until Klaviyo has been told to revoke it."""
+
+    __tablename__ = "old_grants"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    merchant_id: Mapped[int] = mapped_column(ForeignKey("merchants.id", ondelete="CASCADE"), index=True)
+    klaviyo_account_id: Mapped[str] = mapped_column(String(64), index=True)
+    refresh_token_sealed: Mapped[str | None] = mapped_column(Text)
+    since: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    refresh_token = EncryptedText("refresh_token_sealed")
 
 
 class Module(StrEnum):

@@ -45,7 +45,9 @@ class Delivery(Model):
     state: Mapped[DeliveryState] = mapped_column(String(10))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     due_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    # Tries since it was last to be tried anew; the schedule goes by them.
     attempts: Mapped[int] = mapped_column(default=0)
+    attempts_before: Mapped[int] = mapped_column(default=0, server_default="0")
     # Drawn anew at every claim: a late worker's lease no longer matches and changes nothing.
     lease: Mapped[int | None] = mapped_column(BigId)
     # Frozen JSON: the profile's one identifier, and the event's attributes. A repeat is byte-identical.
@@ -57,6 +59,11 @@ class Delivery(Model):
     # In our words, for a person.
     reason: Mapped[str | None] = mapped_column(String(500))
     event: Mapped[Event] = relationship()
+
+    @property
+    def tries(self) -> int:
+        """All of them, as a person counts."""
+        return self.attempts + self.attempts_before
 
     @property
     def call_ids(self) -> list[int]:
@@ -83,15 +90,8 @@ class Call(Model):
     answer: Mapped[str] = mapped_column(Text, default="")
 
 
-# Upper ends in seconds of the lag histogram's buckets; the last one is open.
-LAG_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 3600.0)
-
-
 class DeliveryMinute(Model):
-    """One row is what happened in one minute for one merchant: counts, so that the panel never counts rows.
-
-    `lag_0` to `lag_10` count deliveries by seconds from the event's arrival here to Klaviyo's answer (`LAG_BUCKETS`).
-    """
+    """One row is what happened in one minute for one merchant: counts, so that the panel never counts rows."""
 
     __tablename__ = "delivery_minutes"
 
@@ -101,14 +101,26 @@ class DeliveryMinute(Model):
     failed: Mapped[int] = mapped_column(default=0)
     retried: Mapped[int] = mapped_column(default=0)
     throttled: Mapped[int] = mapped_column(default=0)
-    lag_0: Mapped[int] = mapped_column(default=0)
-    lag_1: Mapped[int] = mapped_column(default=0)
-    lag_2: Mapped[int] = mapped_column(default=0)
-    lag_3: Mapped[int] = mapped_column(default=0)
-    lag_4: Mapped[int] = mapped_column(default=0)
-    lag_5: Mapped[int] = mapped_column(default=0)
-    lag_6: Mapped[int] = mapped_column(default=0)
-    lag_7: Mapped[int] = mapped_column(default=0)
-    lag_8: Mapped[int] = mapped_column(default=0)
-    lag_9: Mapped[int] = mapped_column(default=0)
-    lag_10: Mapped[int] = mapped_column(default=0)
+
+
+# Upper ends in seconds of the lag histogram's buckets, each about half as long again as the one before; the last one is open.
+# fmt: off
+LAG_BUCKETS = (
+    0.1, 0.15, 0.2, 0.3, 0.45, 0.7, 1.0, 1.5, 2.0, 3.0, 4.5, 7.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0,
+    120.0, 180.0, 270.0, 420.0, 600.0, 900.0, 1200.0, 1800.0, 2700.0, 3600.0,
+)
+# fmt: on
+
+
+class DeliveryLag(Model):
+    """One row is how many deliveries of one minute took so long, from the event's arrival here to Klaviyo's answer.
+
+    `bucket` is a place in `LAG_BUCKETS`, or the one after its last; a bucket that is empty has no row.
+    """
+
+    __tablename__ = "delivery_lags"
+
+    merchant_id: Mapped[int] = mapped_column(ForeignKey("merchants.id", ondelete="CASCADE"), primary_key=True)
+    minute: Mapped[datetime] = mapped_column(UtcDateTime, primary_key=True)
+    bucket: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    deliveries: Mapped[int] = mapped_column()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.db import BigId, Model, UtcDateTime
@@ -23,6 +23,9 @@ class Unsent(StrEnum):
     GIVEN_UP = "given_up"
 
 
+_UNSENT = text("unsent IS NOT NULL")
+
+
 class Event(Model):
     """One row is one wallet event; written once, and changed only when the delivery that failed is no longer kept."""
 
@@ -32,6 +35,7 @@ class Event(Model):
         Index("ix_events_merchant_id_id", "merchant_id", "id"),
         Index("ix_events_merchant_id_type_id", "merchant_id", "type", "id"),
         Index("ix_events_customer_id_id", "customer_id", "id"),
+        Index("ix_events_unsent", "merchant_id", "id", sqlite_where=_UNSENT, postgresql_where=_UNSENT),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)

@@ -11,6 +11,7 @@ import secrets
 import zoneinfo
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
@@ -18,7 +19,7 @@ from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import delete, func, select
 
 from portal.db import changed_rows, db, utcnow
-from portal.errors import ConflictError, InvalidError, NotFoundError, TooManyError
+from portal.errors import ConflictError, InvalidError, NotFoundError, PortalError, TooManyError
 from portal.models import LoginFailure, LoginSession, Merchant, Role, User
 
 # OWASP's floor for argon2id: 19 MiB, two passes, one lane.
@@ -136,11 +137,15 @@ def change_password(user: User, old: str, new: str) -> None:
 
 def hash_password(password: str, *, field: str = "password", words: Sequence[str] = ()) -> str:
     """argon2id of an acceptable password. Raises `InvalidError`."""
+    _check_password(password, *words, field=field)
+    return _hasher.hash(password)
+
+
+def _check_password(password: str, *words: str, field: str = "password") -> None:
     if len(password) not in PASSWORD_LENGTH:
         raise InvalidError("Use 12 to 128 characters; a few words in a row are easy to remember.", field=field)
     if len(set(password.lower())) < 5 or any(word and password.lower() == word.lower() for word in words):
         raise InvalidError("This password is too easy to guess. Use a few words in a row.", field=field)
-    return _hasher.hash(password)
 
 
 # --- people --------------------------------------------------------------------------------------
@@ -152,24 +157,52 @@ def team(merchant_id: int) -> Sequence[User]:
 
 def add_member(merchant_id: int, email: str, name: str, password: str, role: str) -> User:
     """Raises `InvalidError` with the field, `ConflictError` when the address is taken."""
-    if role not in set(Role):
-        raise InvalidError("Choose owner or member.", field="role")
-    try:
-        email = validate_email(email.strip(), check_deliverability=False).normalized.lower()
-    except EmailNotValidError as error:
-        raise InvalidError("This is not an email address.", field="email") from error
-    if db.session.scalar(select(User.id).where(User.email == email)):
-        raise ConflictError("Somebody already logs in with this address.", field="email")
+    for wrong in complaints(email, password, role):
+        raise wrong
+    email = _address(email)
     user = User(
         merchant_id=merchant_id,
         email=email,
         name=name.strip()[:100],
-        password_hash=hash_password(password, words=(email,)),
+        password_hash=_hasher.hash(password),
         role=Role(role),
     )
     db.session.add(user)
     db.session.flush()
     return user
+
+
+def complaints(email: str, password: str, role: str) -> list[PortalError]:
+    """Everything that keeps this person from being added, so that a form can tell all of it at once."""
+    found: list[PortalError] = []
+    checks = (
+        partial(_check_role, role),
+        partial(_check_address, email),
+        partial(_check_password, password, email.strip()),
+    )
+    for check in checks:
+        try:
+            check()
+        except PortalError as error:
+            found.append(error)
+    return found
+
+
+def _check_role(role: str) -> None:
+    if role not in set(Role):
+        raise InvalidError("Choose owner or member.", field="role")
+
+
+def _check_address(email: str) -> None:
+    if db.session.scalar(select(User.id).where(User.email == _address(email))):
+        raise ConflictError("Somebody already logs in with this address.", field="email")
+
+
+def _address(email: str) -> str:
+    try:
+        return validate_email(email.strip(), check_deliverability=False).normalized.lower()
+    except EmailNotValidError as error:
+        raise InvalidError("This is not an email address.", field="email") from error
 
 
 def remove_member(merchant_id: int, user_id: int, by: User) -> None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import joinedload
 
 from portal.db import LARGEST_ID, db
@@ -65,6 +65,8 @@ class Detail:
     request_body: str
     # What there is to say where there is no delivery.
     unsent_sentence: str | None
+    # The event before it of the same customer, which has to go first.
+    waits_behind: int | None
 
     @property
     def event(self) -> Event:
@@ -139,7 +141,24 @@ def detail(merchant_id: int, event_id: int) -> Detail:
         tries_unrecorded=_unrecorded(delivery),
         request_body=_pretty(delivery),
         unsent_sentence=explain_unsent(event) if delivery is None else None,
+        waits_behind=_earlier(delivery) if delivery is not None and delivery.state == DeliveryState.PENDING else None,
     )
+
+
+def _earlier(delivery: Delivery) -> int | None:
+    """The first event of this customer that still waits, where it is not this one."""
+    query = select(func.min(Delivery.id)).where(
+        Delivery.customer_id == delivery.customer_id,
+        in_state(Delivery, DeliveryState.PENDING),
+        Delivery.id < delivery.id,
+    )
+    return db.session.scalar(query)
+
+
+def has_failed(merchant_id: int) -> bool:
+    """Whether there is anything that could be tried again."""
+    query = select(Delivery.id).where(Delivery.merchant_id == merchant_id, in_state(Delivery, DeliveryState.DEAD))
+    return db.session.scalar(query.limit(1)) is not None
 
 
 def explain_unsent(event: Event) -> str:
@@ -152,7 +171,7 @@ def _unrecorded(delivery: Delivery | None) -> int:
     if delivery is None:
         return 0
     under_way = 1 if delivery.lease is not None else 0
-    return max(0, delivery.attempts - under_way - len(delivery.call_ids))
+    return max(0, delivery.tries - under_way - len(delivery.call_ids))
 
 
 def _pretty(delivery: Delivery | None) -> str:

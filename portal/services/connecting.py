@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import partial
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, literal_column, select
+from sqlalchemy.exc import IntegrityError
 
-from portal import queue
-from portal.db import db, on_commit, utcnow
+from portal.db import db, utcnow
 from portal.errors import ConnectingError
 from portal.klaviyo import Client, ForbiddenError, KlaviyoError, ThrottledError
 from portal.klaviyo.oauth import App, GrantRefusedError, Tokens
 from portal.models import Connection, ConnectionState, Delivery, DeliveryState, Module, Segment, in_state
-from portal.services import auditing, outbox
+from portal.services import auditing, checking, outbox, revoking
 
 # The least that the modules need; each is shown to the merchant with its reason.
 SCOPES: dict[str, str] = {
@@ -31,7 +30,6 @@ SCOPES: dict[str, str] = {
     "metrics:read": "to see which of your metrics exist",
     "flows:read": "to warn before an event is switched off that a flow depends on",
 }
-ACCOUNTS_PATH = "/api/accounts"
 LONGEST_WAIT_SECONDS = 3
 
 
@@ -98,10 +96,10 @@ def _ask_account(client: Client) -> tuple[str, str]:
 def _read_accounts(client: Client) -> dict[str, Any]:
     """Klaviyo answers this once a second per account; somebody who connects twice in a row waits for it."""
     try:
-        return client.read(ACCOUNTS_PATH)
+        return client.read(checking.ACCOUNTS_PATH)
     except ThrottledError as error:
         time.sleep(min(error.retry_after or 1, LONGEST_WAIT_SECONDS))
-        return client.read(ACCOUNTS_PATH)
+        return client.read(checking.ACCOUNTS_PATH)
 
 
 def _unreachable() -> ConnectingError:
@@ -130,7 +128,17 @@ def explain_refusal(error: str, description: str = "") -> ConnectingError:
 
 def save(merchant_id: int, granted: Granted, actor: str) -> Connection:
     """Connect, or reconnect: what waited is due at once. Raises `ConnectingError` for an account that cannot be taken."""
-    now = utcnow()
+    try:
+        with db.session.begin_nested():
+            connection = _take(merchant_id, granted, utcnow())
+    except IntegrityError:
+        # Somebody took this account, or this merchant connected in another tab, at the same moment: now we see which.
+        connection = _take(merchant_id, granted, utcnow())
+    auditing.record(merchant_id, actor, "Klaviyo connected", f"{granted.account_name} ({granted.account_id})")
+    return connection
+
+
+def _take(merchant_id: int, granted: Granted, now: datetime) -> Connection:
     connection = connection_of(merchant_id, lock=True)
     _check_account(merchant_id, connection, granted)
     if connection is None:
@@ -138,13 +146,14 @@ def save(merchant_id: int, granted: Granted, actor: str) -> Connection:
         db.session.add(connection)
     elif connection.klaviyo_account_id != granted.account_id:
         _forget_segments(merchant_id)
+        revoking.hand_over(connection, now)
     elif connection.state == ConnectionState.RECONNECT:
         # Not after a disconnect: what happened meanwhile was recorded only, so nothing was caught up.
         connection.caught_up_from, connection.caught_up_until = connection.broken_at, now
     _fill(connection, granted, now)
     db.session.flush()
+    revoking.spare(granted.account_id)
     outbox.make_due(merchant_id, now)
-    auditing.record(merchant_id, actor, "Klaviyo connected", f"{granted.account_name} ({granted.account_id})")
     return connection
 
 
@@ -162,13 +171,15 @@ def _fill(connection: Connection, granted: Granted, now: datetime) -> None:
     connection.refreshing_until = connection.broken_at = connection.broken_reason = None
     connection.paused_until = connection.pause_reason = None
     connection.failures_in_a_row = 0
+    connection.check_due_at = now + checking.EVERY
 
 
 def _check_account(merchant_id: int, connection: Connection | None, granted: Granted) -> None:
     other = select(Connection.id).where(
         Connection.klaviyo_account_id == granted.account_id,
         Connection.merchant_id != merchant_id,
-        Connection.state != ConnectionState.DISCONNECTED,
+        # A literal, as in the index that it uses.
+        Connection.state != literal_column(f"'{ConnectionState.DISCONNECTED.value}'"),
     )
     if db.session.scalar(other):
         raise ConnectingError(
@@ -213,35 +224,12 @@ def disconnect(merchant_id: int, actor: str) -> None:
     connection.state = ConnectionState.DISCONNECTED
     connection.broken_at = utcnow()
     connection.access_token = None
-    # Kept until it has been revoked; `forget_token` removes it.
-    on_commit(partial(queue.enqueue, queue.UPKEEP, queue.REVOKE, merchant_id))
+    revoking.hand_over(connection, utcnow())
     auditing.record(merchant_id, actor, "Klaviyo disconnected", connection.account_name)
 
 
-def tokens_to_revoke() -> list[int]:
-    """Merchants who disconnected and whose token Klaviyo has not been told to revoke."""
-    query = select(Connection.merchant_id).where(
-        Connection.state == ConnectionState.DISCONNECTED, Connection.refresh_token_sealed.is_not(None)
-    )
-    return list(db.session.scalars(query))
-
-
-def forget_token(merchant_id: int) -> None:
-    connection = connection_of(merchant_id, lock=True)
-    if connection is not None and connection.state == ConnectionState.DISCONNECTED:
-        connection.refresh_token = None
-
-
-def give_up_revoking(now: datetime) -> None:
-    """A token that could not be revoked for three days is forgotten all the same."""
-    for merchant_id in tokens_to_revoke():
-        connection = connection_of(merchant_id, lock=True)
-        if connection and connection.broken_at and connection.broken_at < now - timedelta(days=3):
-            connection.refresh_token = None
-
-
 def wizard_step(connection: Connection | None, switches: dict[Module, datetime | None]) -> int:
-    """1 look, 2 authorize, 3 enable modules: derived, so that reload, back and a second tab agree."""
+    """1 open integrations, 2 authorize, 3 enable modules: derived, so that reload, back and a second tab agree."""
     if connection is None or connection.state == ConnectionState.DISCONNECTED:
         return 2
     return 3

@@ -12,9 +12,14 @@ from portal.models import Connection, ConnectionState
 from portal.services import auditing
 
 
-def note_success(merchant_id: int) -> None:
-    """Klaviyo answers again; writes only where that is news."""
-    _change(merchant_id, Connection.failures_in_a_row > 0, failures_in_a_row=0, paused_until=None, pause_reason=None)
+def note_success(merchant_id: int, began_at: datetime) -> None:
+    """Klaviyo answers again; writes only where that is news.
+
+    A call that began before a rest was over says nothing about it: another may have been told to rest since.
+    """
+    over = or_(Connection.paused_until.is_(None), Connection.paused_until <= began_at)
+    news = and_(Connection.failures_in_a_row > 0, over)
+    _change(merchant_id, news, failures_in_a_row=0, paused_until=None, pause_reason=None)
 
 
 def pause(merchant_id: int, until: datetime, reason: str) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from sqlalchemy import func, select
+
 from portal.db import db, insert_or_update
-from portal.models import DeliveryMinute
+from portal.models import DeliveryLag, DeliveryMinute
 from portal.models.delivery import LAG_BUCKETS
 
-LAG_COLUMNS = tuple(f"lag_{bucket}" for bucket in range(len(LAG_BUCKETS) + 1))
+COLUMNS = ("delivered", "failed", "retried", "throttled")
 
 
 @dataclass
@@ -29,41 +32,70 @@ class Counts:
         self.delivered += len(lags_seconds)
         self.lags.update(bisect_left(LAG_BUCKETS, seconds) for seconds in lags_seconds)
 
-    def columns(self) -> dict[str, int]:
-        plain = {
-            "delivered": self.delivered,
-            "failed": self.failed,
-            "retried": self.retried,
-            "throttled": self.throttled,
-        }
-        return {**plain, **{LAG_COLUMNS[bucket]: count for bucket, count in self.lags.items()}}
-
 
 def add(merchant_id: int, now: datetime, counts: Counts) -> None:
-    """Add to the merchant's row of this minute."""
-    columns = {name: count for name, count in counts.columns().items() if count}
-    if not columns:
-        return
-    row = dict.fromkeys(("delivered", "failed", "retried", "throttled", *LAG_COLUMNS), 0)
-    statement = insert_or_update(DeliveryMinute).values(
-        merchant_id=merchant_id, minute=now.replace(second=0, microsecond=0), **{**row, **columns}
+    """Add to the merchant's rows of this minute."""
+    minute = now.replace(second=0, microsecond=0)
+    columns = {name: count for name in COLUMNS if (count := getattr(counts, name))}
+    if columns:
+        statement = insert_or_update(DeliveryMinute).values(
+            merchant_id=merchant_id, minute=minute, **{**dict.fromkeys(COLUMNS, 0), **columns}
+        )
+        db.session.execute(
+            statement.on_conflict_do_update(
+                index_elements=["merchant_id", "minute"],
+                set_={name: getattr(DeliveryMinute, name) + statement.excluded[name] for name in columns},
+            )
+        )
+    if counts.lags:
+        _add_lags(merchant_id, minute, counts.lags)
+
+
+def _add_lags(merchant_id: int, minute: datetime, lags: Mapping[int, int]) -> None:
+    # In one order everywhere: two lanes that add to the same buckets in different orders would wait for each other.
+    statement = insert_or_update(DeliveryLag).values(
+        [
+            {"merchant_id": merchant_id, "minute": minute, "bucket": bucket, "deliveries": count}
+            for bucket, count in sorted(lags.items())
+        ]
     )
     db.session.execute(
         statement.on_conflict_do_update(
-            index_elements=["merchant_id", "minute"],
-            set_={name: getattr(DeliveryMinute, name) + statement.excluded[name] for name in columns},
+            index_elements=["merchant_id", "minute", "bucket"],
+            set_={"deliveries": DeliveryLag.deliveries + statement.excluded.deliveries},
         )
     )
 
 
-def quantile(histogram: Sequence[int], share: float) -> float | None:
-    """Seconds below which this share of deliveries lies, interpolated within its bucket; None where there are none."""
-    total = sum(histogram)
+def lags_since(merchant_id: int, since: datetime) -> dict[int, int]:
+    """The lag histogram of everything after a minute: deliveries by bucket."""
+    query = (
+        select(DeliveryLag.bucket, func.sum(DeliveryLag.deliveries))
+        .where(DeliveryLag.merchant_id == merchant_id, DeliveryLag.minute > since)
+        .group_by(DeliveryLag.bucket)
+    )
+    return {bucket: int(count) for bucket, count in db.session.execute(query)}
+
+
+def quantile(histogram: Mapping[int, int], share: float) -> float | None:
+    """Seconds within which this share of deliveries lies, interpolated within its bucket.
+
+    None where there are none, and infinite where it lies beyond the last bucket: how far beyond was not counted.
+    """
+    total = sum(histogram.values())
     if not total:
         return None
-    wanted, seen, lower = share * total, 0, 0.0
-    for count, upper in zip(histogram, (*LAG_BUCKETS, LAG_BUCKETS[-1] * 2), strict=True):
-        if count and seen + count >= wanted:
-            return lower + (upper - lower) * (wanted - seen) / count
-        seen, lower = seen + count, upper
-    return lower
+    wanted = max(1, math.ceil(share * total - 1e-9))  # the first of them that is not below the share
+    seen = 0
+    for bucket, count in sorted(histogram.items()):
+        if seen + count >= wanted:
+            return _within(bucket, (wanted - seen) / count)
+        seen += count
+    return math.inf
+
+
+def _within(bucket: int, part: float) -> float:
+    if bucket >= len(LAG_BUCKETS):
+        return math.inf
+    lower = LAG_BUCKETS[bucket - 1] if bucket else 0.0
+    return lower + (LAG_BUCKETS[bucket] - lower) * part

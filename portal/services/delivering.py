@@ -119,7 +119,7 @@ def settle(batch: Batch, parcels: Sequence[Parcel], answer: Answer, judgement: J
     if judgement.outcome is Outcome.DELIVERED:
         if outbox.deliver(batch, ids, call_id, now):
             counts.deliver([(now - parcel.created_at).total_seconds() for parcel in parcels])
-        connection_health.note_success(batch.merchant_id)
+        connection_health.note_success(batch.merchant_id, answer.started_at)
     elif judgement.outcome is Outcome.RETRY:
         counts.retried, counts.failed = outbox.postpone(batch, parcels, call_id, now, judgement.reason)
         note_failure(batch.merchant_id, judgement.reason, now)

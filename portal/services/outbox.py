@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, exists, or_, select, update
 from sqlalchemy.orm import aliased
 
 from portal import queue
@@ -201,11 +201,19 @@ def retry_since(merchant_id: int, since: datetime) -> int:
 
 
 def _revive(merchant_id: int, which: ColumnElement[bool]) -> int:
-    # attempts=1: it may have reached Klaviyo before, so it goes by itself, where a repeat is harmless.
+    # The schedule begins anew, but as after a first try: it may have reached Klaviyo, so it goes by itself, where a repeat is
+    # harmless.
+    tried = case((Delivery.attempts > 0, 1), else_=0)
     result = db.session.execute(
         update(Delivery)
         .where(Delivery.merchant_id == merchant_id, in_state(Delivery, DeliveryState.DEAD), which)
-        .values(state=DeliveryState.PENDING, due_at=utcnow(), attempts=1, settled_at=None)
+        .values(
+            state=DeliveryState.PENDING,
+            due_at=utcnow(),
+            attempts=tried,
+            attempts_before=Delivery.attempts_before + Delivery.attempts - tried,
+            settled_at=None,
+        )
         .execution_options(synchronize_session=False)
     )
     on_commit(partial(queue.ring, merchant_id))

@@ -25,14 +25,15 @@ from portal.models import (
     Segment,
     in_state,
 )
-from portal.services import connecting, modules
+from portal.services import connecting, counting, modules
 from portal.services.catalogue import EVENT_TYPES, EventType
-from portal.services.counting import LAG_COLUMNS, quantile
 
 # Counting further would make every look at the panel slower the more is waiting.
 COUNT_UP_TO = 10_000
 PROBLEMS_FROM = 500
 ALIVE = timedelta(seconds=30)
+# An event that has waited for longer is worth a word.
+LONG_WAIT_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Panel:
     failed: int
     failed_more: bool
     per_minute: float  # delivered, over the last five minutes
-    lag_p50: float | None  # seconds, last hour
+    lag_p50: float | None  # seconds, last hour; infinite beyond what is counted
     lag_p95: float | None
     minutes: Sequence[Minute]  # 60, oldest first
     oldest_waiting_seconds: float | None
@@ -78,6 +79,16 @@ class Panel:
     running: bool
     segments_selected: int
     segments_total: int
+
+    @property
+    def failing(self) -> bool:
+        """The last calls to Klaviyo failed; true between two rests too, until one works again."""
+        return self.connection is not None and self.connection.is_connected and self.connection.failures_in_a_row > 0
+
+    @property
+    def behind(self) -> bool:
+        """Something has waited for long, whatever the cause."""
+        return self.waiting > 0 and (self.oldest_waiting_seconds or 0) > LONG_WAIT_SECONDS
 
 
 @dataclass(frozen=True)
@@ -94,7 +105,7 @@ def panel(merchant_id: int, now: datetime) -> Panel:
     switched = modules.switches(merchant_id)
     waiting, failed = (_count(merchant_id, state) for state in (DeliveryState.PENDING, DeliveryState.DEAD))
     rows = _minutes(merchant_id, now - timedelta(minutes=60))
-    histogram = [sum(getattr(row, column) for row in rows) for column in LAG_COLUMNS]
+    lags = counting.lags_since(merchant_id, now - timedelta(minutes=60))
     minutes = _hour(rows, now)
     workers, workers_seen = _alive("worker", now)
     selected, total = _segments(merchant_id)
@@ -108,8 +119,8 @@ def panel(merchant_id: int, now: datetime) -> Panel:
         failed=failed,
         failed_more=failed >= COUNT_UP_TO,
         per_minute=sum(minute.delivered for minute in minutes[-5:]) / 5,
-        lag_p50=quantile(histogram, 0.5),
-        lag_p95=quantile(histogram, 0.95),
+        lag_p50=counting.quantile(lags, 0.5),
+        lag_p95=counting.quantile(lags, 0.95),
         minutes=minutes,
         oldest_waiting_seconds=_oldest_waiting(merchant_id, now),
         budget_free=_budget_free(merchant_id, now),

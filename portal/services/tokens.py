@@ -58,6 +58,12 @@ def is_connected(merchant_id: int) -> bool:
     return connection is not None and connection.is_connected
 
 
+def is_refreshing(merchant_id: int, now: datetime) -> bool:
+    """Somebody has taken the refresh on, and neither ended it nor run out of time."""
+    connection = _read(merchant_id)
+    return connection is not None and connection.refreshing_until is not None and connection.refreshing_until > now
+
+
 def begin_refresh(
     merchant_id: int, rejected: str | None, now: datetime, *, even_if_usable: bool = False
 ) -> Ours | None:

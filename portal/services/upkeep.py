@@ -11,6 +11,7 @@ from portal.db import changed_rows, db, first_id_at, insert_or_update, one_of
 from portal.models import (
     Call,
     Delivery,
+    DeliveryLag,
     DeliveryMinute,
     DeliveryState,
     Event,
@@ -21,10 +22,12 @@ from portal.models import (
     Unsent,
     in_state,
 )
-from portal.services import connecting, outbox
+from portal.services import outbox, revoking
 
 PRUNE_AT_ONCE = 5_000
 KEEP_MINUTES = timedelta(days=8)
+# Only the last hour is looked at.
+KEEP_LAGS = timedelta(days=1)
 KEEP_HEARTBEATS = timedelta(days=1)
 
 
@@ -62,6 +65,7 @@ def prune(settings: Settings, now: datetime) -> int:
     old_calls = select(Call.id).where(Call.id < first_id_at(keep_calls)).order_by(Call.id).limit(PRUNE_AT_ONCE)
     _change(delete(Call).where(Call.id.in_(old_calls)))
     _change(delete(DeliveryMinute).where(DeliveryMinute.minute < now - KEEP_MINUTES))
+    _change(delete(DeliveryLag).where(DeliveryLag.minute < now - KEEP_LAGS))
     _change(delete(Heartbeat).where(Heartbeat.at < now - KEEP_HEARTBEATS))
     _change(delete(LoginSession).where(LoginSession.expires_at < now))
     _change(delete(LoginFailure).where(LoginFailure.at < now - timedelta(days=1)))
@@ -84,7 +88,7 @@ def _prune_deliveries(state: DeliveryState, before: datetime) -> int:
 def give_up(now: datetime) -> None:
     """End what waits in vain: events of merchants who disconnected, tokens that cannot be revoked."""
     outbox.give_up_disconnected(now)
-    connecting.give_up_revoking(now)
+    revoking.give_up(now)
 
 
 def _change(statement: object) -> int:

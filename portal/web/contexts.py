@@ -33,16 +33,20 @@ def module_switches() -> dict[str, Any]:
     }
 
 
-def event_choices() -> dict[str, Any]:
+def event_choices(said: tuple[str, str] | None = None) -> dict[str, Any]:
+    """`said`: the event that was just changed, and what its row says of it."""
     return {
+        "said": said,
         "event_types": catalogue.EVENT_TYPES,
         "choices": modules.choices(merchant_id()),
         "events_on": modules.switches(merchant_id())[Module.EVENTS] is not None,
     }
 
 
-def segment_table() -> dict[str, Any]:
+def segment_table(said: tuple[int, str] | None = None) -> dict[str, Any]:
+    """`said`: the segment that was just changed, and what its row says of it."""
     return {
+        "said": said,
         "segments": segments.list_known(merchant_id()),
         "is_gone": segments.is_gone,
         "segments_on": modules.switches(merchant_id())[Module.SEGMENTS] is not None,
@@ -51,7 +55,8 @@ def segment_table() -> dict[str, Any]:
 
 def delivery(event_id: int) -> dict[str, Any]:
     """Raises `NotFoundError`, also for another merchant's event."""
-    return {"detail": activity.detail(merchant_id(), event_id), "now": utcnow()}
+    detail = activity.detail(merchant_id(), event_id)
+    return {"detail": detail, "connection": connecting.connection_of(merchant_id()), "now": utcnow()}
 
 
 def klaviyo() -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The API's description turned into what the reference page shows: operations with their fields, told flat.
 
-Reads the same document that programs get, so that the two cannot differ.
+Reads the same document that programs get, so that the two cannot differ; examples made by hand take the place of made-up ones.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ JSON = "application/json"
 DEPTH = 3
 
 Document = Mapping[str, Any]
+# By operation, then by place: "0", "1" for the ways its body may look, "202" for an answer.
+Examples = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -64,27 +66,33 @@ class Operation:
         return tuple(answer for answer in self.answers if not answer.status.startswith("2"))
 
 
-def read(document: Document) -> tuple[Operation, ...]:
+def read(document: Document, examples: Examples | None = None) -> tuple[Operation, ...]:
     """Every operation, in the document's order."""
     return tuple(
-        _operation(document, method, path, described[method])
+        _operation(document, method, path, described[method], examples or {})
         for path, described in document["paths"].items()
         for method in METHODS
         if method in described
     )
 
 
-def _operation(document: Document, method: str, path: str, told: Document) -> Operation:
+def _operation(document: Document, method: str, path: str, told: Document, examples: Examples) -> Operation:
+    name = told.get("operationId", f"{method}-{path.strip('/').replace('/', '-')}")
+    known = examples.get(name, {})
     body = told.get("requestBody", {}).get("content", {}).get(JSON, {}).get("schema")
     return Operation(
-        id=told.get("operationId", f"{method}-{path.strip('/').replace('/', '-')}"),
+        id=name,
         method=method.upper(),
         path=path,
         summary=told.get("summary", path),
         note=told.get("description", ""),
         parameters=tuple(_parameter(entry) for entry in told.get("parameters", ())),
-        bodies=tuple(_shape(document, option) for option in _options(body)) if body else (),
-        answers=tuple(_answer(document, status, entry) for status, entry in told.get("responses", {}).items()),
+        bodies=tuple(_shape(document, option, known.get(str(at))) for at, option in enumerate(_options(body)))
+        if body
+        else (),
+        answers=tuple(
+            _answer(document, status, entry, known.get(status)) for status, entry in told.get("responses", {}).items()
+        ),
     )
 
 
@@ -93,19 +101,19 @@ def _parameter(told: Document) -> Field:
     return Field(told["name"], _kind(schema), bool(told.get("required")), told.get("description", ""), _choices(schema))
 
 
-def _answer(document: Document, status: str, told: Document) -> Answer:
+def _answer(document: Document, status: str, told: Document, example: Any) -> Answer:
     schema = told.get("content", {}).get(JSON, {}).get("schema")
-    return Answer(status, told.get("description", ""), _shape(document, schema) if schema else None)
+    return Answer(status, told.get("description", ""), _shape(document, schema, example) if schema else None)
 
 
 def _options(schema: Document) -> list[Document]:
     return list(schema.get("anyOf") or schema.get("oneOf") or [schema])
 
 
-def _shape(document: Document, schema: Document) -> Shape:
+def _shape(document: Document, schema: Document, example: Any) -> Shape:
     whole = _resolve(document, schema)
-    example = json.dumps(_example(document, whole), indent=2, ensure_ascii=False)
-    return Shape(whole.get("title", ""), whole.get("description", ""), tuple(_fields(document, whole)), example)
+    shown = json.dumps(_example(document, whole) if example is None else example, indent=2, ensure_ascii=False)
+    return Shape(whole.get("title", ""), whole.get("description", ""), tuple(_fields(document, whole)), shown)
 
 
 def _resolve(document: Document, schema: Document) -> Document:

@@ -5,6 +5,7 @@ Everything here is a plain function of its arguments; `init_app` offers them to 
 
 from __future__ import annotations
 
+import math
 import re
 import zoneinfo
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -16,6 +17,7 @@ from markupsafe import Markup, escape
 
 from portal.db import utcnow
 from portal.models import AuditEntry, Delivery, DeliveryState
+from portal.models.delivery import LAG_BUCKETS
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 # The look of a state: what a template needs to draw icon, word and colour together.
@@ -37,9 +39,11 @@ def init_app(app: Flask) -> None:
         clock=lambda at: clock(at, zone()),
         day=lambda at: day(at, zone()),
         duration=duration,
+        delay=delay,
         deed=deed,
         marked=marked,
     )
+    app.jinja_env.tests.update(endless=endless)
     app.jinja_env.globals.update(state_of=state_of, states=STATES)
 
 
@@ -120,6 +124,16 @@ def duration(seconds: float | timedelta | None) -> str:
         return f"{minutes} min {rest} s" if rest else f"{minutes} min"
     hours, minutes = divmod(minutes, MINUTE)
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def delay(seconds: float | None) -> str:
+    """A delay that was counted up to an hour: `0.8 s`, or `over 1 h`."""
+    return f"over {duration(LAG_BUCKETS[-1])}" if endless(seconds) else duration(seconds)
+
+
+def endless(seconds: float | None) -> bool:
+    """How long it was is not known, but longer than is counted."""
+    return seconds == math.inf
 
 
 def state_of(delivery: Delivery | None) -> str:

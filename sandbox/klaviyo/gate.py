@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
-from flask import Blueprint, Flask, Response, g, request
+from flask import Blueprint, Flask, Response, g, make_response, render_template, request
 
 from sandbox.klaviyo import errors, limits, mischief
 from sandbox.klaviyo.operations import EXTRA_BUCKETS, OPERATIONS, Operation, Tier
@@ -227,9 +227,18 @@ def _refused(error: errors.ApiError) -> Response:
     return response
 
 
+def _page(status: int) -> Response:
+    title, told = "There is nothing at this address", "It has a typing error, or what it showed is gone."
+    if status == 405:
+        title, told = "This address is not a page", f"It takes no {request.method} request."
+    return make_response(render_template("klaviyo/missing.html", title=title, detail=told), status)
+
+
 def _routing(error: Any, status: int, code: str, title: str) -> Response:
-    if not request.path.startswith("/api/"):
+    if request.path.startswith("/_sandbox/"):
         plain: Response = error.get_response()
         return plain
+    if not request.path.startswith("/api/"):
+        return _page(status)
     detail = f"{request.method} {request.path}: {title}"
     return errors.ApiError(status, [errors.problem(code, title, detail)]).response()

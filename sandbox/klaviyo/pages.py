@@ -9,7 +9,7 @@ from typing import Any
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from sandbox.klaviyo import events, faults, metrics, segments
+from sandbox.klaviyo import events, faults, metrics, segments, showing
 from sandbox.klaviyo.faults import Fault
 from sandbox.klaviyo.sameorigin import same_origin_only
 from sandbox.klaviyo.store import Row
@@ -42,6 +42,10 @@ def _at(seconds: float | None) -> str:
 @bp.app_template_filter("grouped")
 def _grouped(number: int) -> str:
     return f"{number:,}"
+
+
+bp.add_app_template_filter(showing.laid_out)
+bp.add_app_template_filter(showing.scope_in_words)
 
 
 @bp.app_template_filter("pretty")

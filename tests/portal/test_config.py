@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from portal import config
 from portal.config import DEVELOPMENT_KEY, DEVELOPMENT_SECRET, Settings, SettingsError
 
-KEY = "2026:" + base64.b64encode(os.urandom(32)).decode()
+KEY = "2026:" + base64.b64encode(bytes(range(32))).decode()
 PRODUCTION = {
     "PORTAL_ENV": "production",
     "PORTAL_PUBLIC_URL": "https://portal.example",

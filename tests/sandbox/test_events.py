@@ -91,7 +91,7 @@ for _ in range(10):
         ("time", "2026-11-22T10:00:00"),
         ("time", "2026-13-45T10:00:00Z"),
         ("time", "1989-12-31T23:59:59Z"),
-        ("time", NEXT_YEAR),
+        pytest.param("time", NEXT_YEAR, id="time-over-a-year-ahead"),
         ("time", 1795341600),
         ("value", "12"),
         ("value", True),

@@ -5,6 +5,8 @@ import re
 import pytest
 import requests
 
+from sandbox.klaviyo.operations import ALL_SCOPES
+from sandbox.klaviyo.showing import scope_in_words
 from tests.sandbox.conftest import HARBOR, NORDIC, Running, event, upsert
 from tests.sandbox.test_oauth import installed
 
@@ -91,6 +93,48 @@ def test_requests_are_listed_with_their_bodies_and_filtered(klaviyo: Running) ->
     only = get(klaviyo, "/requests?status=4&path=/api/profiles").text
     assert "/api/profiles/unknown" in only
     assert "look-for-me" not in only
+
+
+def test_bodies_are_laid_out_also_where_they_were_cut(klaviyo: Running) -> None:
+    klaviyo.api("POST", "/api/events", event("short"))
+    assert "&#34;data&#34;: {\n    &#34;type&#34;: &#34;event&#34;" in get(klaviyo, "/requests").text
+    klaviyo.api("POST", "/api/events", event("long", properties={f"number{at}": at for at in range(300)}))
+    page = get(klaviyo, "/requests").text
+    assert re.search(r"\n +&#34;number20&#34;: 20,\n", page)
+    assert "(the rest was not kept)" in page
+
+
+def test_an_address_with_nothing_behind_it_is_a_page_with_a_way_on(klaviyo: Running) -> None:
+    for path in ("/nothing", "/profiles/nobody", "/?account=nope"):
+        answer = get(klaviyo, path)
+        assert answer.status_code == 404
+        assert "There is nothing at this address" in answer.text
+        assert 'href="/"' in answer.text
+    refused = klaviyo.session.delete(klaviyo.url + "/profiles", timeout=10)
+    assert refused.status_code == 405
+    assert "It takes no DELETE request." in refused.text
+    assert get(klaviyo, "/api/nothing").headers["Content-Type"].startswith("application/vnd.api+json")
+
+
+@pytest.mark.parametrize(
+    ("path", "marked"),
+    [
+        ("/profiles", ("page", "Profiles")),
+        ("/metrics/Kmtr00", ("true", "Metrics")),
+        ("/segments/Kseg00", ("true", "Segments")),
+    ],
+)
+def test_the_navigation_marks_where_one_is(klaviyo: Running, path: str, marked: tuple[str, str]) -> None:
+    assert re.findall(r'aria-current="(\w+)">([^<]+)<', get(klaviyo, path).text) == [marked]
+
+
+def test_permissions_are_told_in_words_beside_their_names(klaviyo: Running) -> None:
+    installed(klaviyo)
+    page = get(klaviyo, "/apps").text
+    assert "See profiles <code>profiles:read</code>" in page
+    told = [scope_in_words(scope) for scope in ALL_SCOPES]
+    assert len(set(told)) == len(ALL_SCOPES)
+    assert not [words for words in told if ":" in words or words.startswith("Use ")]
 
 
 def test_a_fault_is_ordered_and_cleared_with_buttons(klaviyo: Running) -> None:

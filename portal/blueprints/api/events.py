@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Response, g, jsonify, request
 from pydantic import ValidationError
 
+from portal.blueprints.api.gathering import Gathering
 from portal.blueprints.api.routes import api_key_required, bp, describe, write
 from portal.blueprints.api.schemas import CustomerRef, DeliveryOut, EventIn, EventOut, EventState
 from portal.blueprints.api.strict_json import read_json
 from portal.blueprints.api.wording import in_words
-from portal.db import utcnow
+from portal.db import db, utcnow
 from portal.errors import ConflictError, InvalidError, PortalError
 from portal.models import Delivery, Event
 from portal.models.customer import ID_PREFIX
@@ -72,8 +74,22 @@ def _record(documents: list[Any]) -> list[dict[str, str] | PortalError]:
         except ValidationError as error:
             checked.append(in_words(error))
     right = [each for each in checked if isinstance(each, Told)]
-    verdicts = iter(write(lambda: events.record(g.merchant_id, right)) if right else ())
+    verdicts = iter(_store(right))
     return [each if isinstance(each, PortalError) else _outcome(each, next(verdicts)) for each in checked]
+
+
+def _store(told: Sequence[Told]) -> Sequence[Verdict]:
+    if len(told) == 1:
+        db.session.rollback()  # whoever waits for a turn must not hold a connection that the writer needs
+        return [_singles.record(g.merchant_id, told[0])]
+    return _store_together(g.merchant_id, told) if told else ()
+
+
+def _store_together(merchant_id: int, told: Sequence[Told]) -> list[Verdict]:
+    return write(lambda: events.record(merchant_id, told))
+
+
+_singles = Gathering(_store_together)
 
 
 def _told(document: dict[str, Any], event: EventIn, now: Any) -> Told:
@@ -108,7 +124,7 @@ def _result(document: Any, outcome: dict[str, str] | PortalError) -> dict[str, A
     return {"id": event_id if isinstance(event_id, str) else None, "status": "rejected", "error": describe(outcome)}
 
 
-@bp.get("/events/<path:event_id>")
+@bp.get("/events/<any_id:event_id>", merge_slashes=False)
 @api_key_required
 def show_event(event_id: str) -> Response:
     """Where an event stands."""
@@ -141,7 +157,7 @@ def _delivery(event: Event, delivery: Delivery | None) -> DeliveryOut:
         return DeliveryOut(state=state, attempts=0, reason=reason, next_attempt_at=None, delivered_at=None)
     return DeliveryOut(
         state=state,
-        attempts=delivery.attempts,
+        attempts=delivery.tries,
         reason=delivery.reason,
         next_attempt_at=delivery.due_at if state == "waiting" else None,
         delivered_at=delivery.settled_at if state == "delivered" else None,

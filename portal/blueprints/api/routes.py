@@ -14,6 +14,7 @@ from limits.strategies import FixedWindowRateLimiter
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import PathConverter
 
 from portal.db import db, transaction
 from portal.errors import PortalError, TooManyError, UnauthorizedError, UnavailableError
@@ -26,6 +27,16 @@ R = TypeVar("R")
 
 log = logging.getLogger(__name__)
 bp = Blueprint("api", __name__, url_prefix="/v1")
+
+
+class _AnyId(PathConverter):
+    """An id with slashes wherever it has them, at its beginning and in a row too."""
+
+    regex = ".+"
+    part_isolating = False
+
+
+bp.record_once(lambda state: state.app.url_map.converters.update(any_id=_AnyId))
 
 # Wrong keys cost no look into the database beyond this, per address.
 _WRONG_PER_ADDRESS = RateLimitItemPerSecond(20)
@@ -41,6 +52,9 @@ def api_key_required(view: Callable[P, R]) -> Callable[P, R]:
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         key = _authenticate()
         g.merchant_id, g.api_key = key.merchant_id, key
+        if request.method == "GET" and api_keys.use_is_stale(key):  # what writes notes it in its own transaction
+            with transaction():
+                api_keys.note_use(key.id)
         return view(*args, **kwargs)
 
     guarded.guard = "api_key"  # type: ignore[attr-defined]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 from flask import Flask
 from flask.testing import FlaskClient
@@ -142,6 +143,46 @@ def test_an_event_that_waits_says_for_what(app: Flask, owner: FlaskClient, conne
     told = " ".join(owner.get(f"/activity/delivery/{event_id}").text.split())
     assert "It is kept and sent after you reconnect. Nothing is lost." in told
     assert "next in line" not in told
+
+
+def test_an_event_behind_a_rest_or_another_event_says_so(app: Flask, owner: FlaskClient, connected: Shop) -> None:
+    factories.tell_all(owner, connected, [factories.event("first"), factories.event("second")])
+    with app.app_context():
+        first, second = db.session.scalars(db.select(Delivery).order_by(Delivery.id))
+        first.due_at = utcnow() + timedelta(minutes=10)
+        ids = (first.id, second.id)
+        db.session.commit()
+
+    def told(event_id: int) -> str:
+        page = re.sub(r"<[^>]+>", "", owner.get(f"/activity/delivery/{event_id}").text)
+        return " ".join(page.split())
+
+    assert "Next try in 9 min. Nothing is lost." in told(ids[0])
+    assert "It waits for an earlier event of the same customer, so that they arrive in order. Nothing" in told(ids[1])
+    assert f'href="/activity/{ids[0]}"' in owner.get(f"/activity/delivery/{ids[1]}").text
+    factories.change_connection(
+        app, connected, paused_until=utcnow() + timedelta(seconds=20), pause_reason="Klaviyo is busy"
+    )
+    assert re.search(r"Klaviyo is busy; continuing in \d+ s\. Nothing is lost\.", told(ids[1]))
+    assert "Next try in 9 min." in told(ids[0]), "its own time comes after the rest"
+    factories.change_connection(app, connected, state=ConnectionState.DISCONNECTED)
+    assert "Klaviyo is disconnected. It is kept for 72 hours" in told(ids[1])
+
+
+def test_trying_again_is_offered_only_where_something_failed(app: Flask, owner: FlaskClient, connected: Shop) -> None:
+    factories.tell_all(owner, connected, [factories.event("one")])
+    assert "Try failed events again" not in owner.get("/activity").text
+    _fail(app, "one")
+    assert "Try failed events again" in owner.get("/activity").text
+    stranger, _ = log_in_stranger(app)
+    assert "Try failed events again" not in stranger.get("/activity").text
+
+
+def test_filters_that_are_not_set_are_not_in_the_address(owner: FlaskClient) -> None:
+    answer = owner.get("/activity?event=&state=failed&customer=+")
+    assert (answer.status_code, answer.location) == (303, "/activity?state=failed")
+    assert owner.get("/activity?event=&state=&customer=").location == "/activity"
+    assert owner.get("/activity?state=failed").status_code == 200
 
 
 def test_all_that_failed_since_a_time_is_tried_again(app: Flask, owner: FlaskClient, connected: Shop) -> None:

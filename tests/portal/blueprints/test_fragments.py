@@ -9,8 +9,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from portal.db import db, utcnow
-from portal.models import ConnectionState, EventChoice, Module, ModuleSwitch, Segment
+from portal.db import db, transaction, utcnow
+from portal.models import ConnectionState, Delivery, EventChoice, Module, ModuleSwitch, Segment
 from portal.services.catalogue import EVENT_TYPES
 from tests import factories
 from tests.factories import Shop
@@ -71,6 +71,43 @@ def test_while_klaviyo_rests_no_page_says_that_all_is_well(app: Flask, owner: Fl
         assert "All is well" not in page
     factories.change_connection(app, connected, paused_until=utcnow() + timedelta(minutes=5), pause_reason=None)
     assert re.search(r"Klaviyo asked us to slow down; continuing at <time", owner.get("/status/panel").text)
+
+
+def test_between_two_rests_of_an_outage_no_page_says_that_all_is_well(
+    app: Flask, owner: FlaskClient, connected: Shop
+) -> None:
+    factories.change_connection(
+        app,
+        connected,
+        failures_in_a_row=3,
+        paused_until=utcnow() - timedelta(seconds=1),
+        pause_reason="Klaviyo is busy",
+    )
+    for page in (owner.get("/status/panel").text, owner.get("/home/today").text):
+        assert "Klaviyo did not take our last 3 tries." in page
+        assert "All is well" not in page
+    factories.change_connection(app, connected, failures_in_a_row=0)
+    assert "All is well" in owner.get("/status/panel").text
+    assert "All is well" in owner.get("/home/today").text
+
+
+def test_while_an_event_waits_for_long_no_page_says_that_all_is_well(
+    app: Flask, owner: FlaskClient, connected: Shop
+) -> None:
+    factories.tell_all(owner, connected, factories.events("old", 2))
+    assert "All is well" in owner.get("/status/panel").text
+    with app.app_context(), transaction():
+        for delivery in db.session.scalars(db.select(Delivery)):
+            delivery.created_at = utcnow() - timedelta(minutes=3)
+    for page in (owner.get("/status/panel").text, owner.get("/home/today").text):
+        assert "2 events wait, the oldest for 3 min" in page
+        assert "All is well" not in page
+
+
+def test_the_panel_speaks_a_shop_owners_words(owner: FlaskClient, connected: Shop) -> None:
+    panel = owner.get("/status/panel").text
+    assert not re.search(r"ticker|budget|worker", re.sub(r"<[^>]*>", "", panel), re.IGNORECASE)
+    assert re.search(r'aria-describedby="status-room-help">\s*100 % free', panel)
 
 
 def test_without_access_the_panel_says_who_is_waited_for(app: Flask, owner: FlaskClient, connected: Shop) -> None:
@@ -167,6 +204,23 @@ def test_segments_are_read_from_klaviyo_and_chosen(owner: FlaskClient, connected
     assert "is selected" in answer.headers["HX-Trigger"]
     post(owner, "/segments/table", segment_id=segment_id[1], selected="no")
     assert "<strong>0 of " in owner.get("/segments/table").text
+
+
+def test_what_a_switch_did_is_said_in_its_own_row_and_to_screen_readers(owner: FlaskClient, connected: Shop) -> None:
+    answer = hx_post(owner, "/modules/choices", event_type="checked_in", sent="no")
+    said = 'class="row-said"'
+    assert answer.text.count(said) == 1
+    row = answer.text.split('id="choice-checked_in-about"')[1].split("</th>")[0]
+    assert said in row
+    assert "No longer sent to Klaviyo" in row
+    assert "no longer sent to Klaviyo" in answer.headers["HX-Trigger"]
+    assert said not in owner.get(f"{KLAVIYO}/events").text
+    assert 'id="feedback" class="feedback" role="status" aria-live="polite"' in owner.get(f"{KLAVIYO}/events").text
+    table = hx_post(owner, "/segments/refresh").text
+    assert said not in table
+    segment_id = re.findall(r'name="segment_id" value="(\d+)"', table)[0]
+    row = hx_post(owner, "/segments/table", segment_id=segment_id, selected="yes").text
+    assert re.search(said + r">(?:<svg.*?</svg>)Selected</span>", row, re.DOTALL)
 
 
 def test_a_segment_of_another_shop_cannot_be_chosen(app: Flask, owner: FlaskClient, connected: Shop) -> None:

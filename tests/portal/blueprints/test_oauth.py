@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -63,6 +64,14 @@ def test_connecting_leads_through_the_three_steps(owner: FlaskClient, sandbox: S
     assert post(owner, "/modules/switches", module="events", on="yes").location == KLAVIYO
     assert 'id="status-panel"' in owner.get(KLAVIYO).text
     assert "Klaviyo connected" in owner.get("/settings/audit-log").text
+
+
+def test_the_steps_are_called_what_is_done_in_them(owner: FlaskClient) -> None:
+    for address, current in (("/settings/integrations", "1"), (KLAVIYO, "2")):
+        steps = owner.get(address).text.split('class="steps"')[1].split("</ol>")[0]
+        names = re.findall(r'class="step-name">([^<]+)<', steps)
+        assert names == ["Open integrations", "Authorize", "Enable modules"]
+        assert re.search(rf'aria-current="step">\s*<span class="step-number">{current}<', steps)
 
 
 def test_an_answer_counts_once(owner: FlaskClient, sandbox: Sandbox) -> None:

@@ -102,6 +102,18 @@ def test_a_person_with_a_short_password_or_a_taken_address_is_refused(owner: Fla
     assert post(owner, "/settings/team", **{**form, "role": "emperor"}).status_code == 422
 
 
+def test_everything_that_is_wrong_with_a_person_is_told_at_once(owner: FlaskClient) -> None:
+    page = post(owner, "/settings/team", name="", email="nobody", password="short", role="member").text
+    summary = page.split('class="summary"')[1].split("</ul>")[0]
+    assert re.findall(r'<a href="#(\w+)">([^<]+)</a>', summary) == [
+        ("name", "Enter a name."),
+        ("email", "This is not an email address."),
+        ("password", "Use 12 to 128 characters; a few words in a row are easy to remember."),
+    ]
+    empty = post(owner, "/settings/team", name="", email="", password="", role="member").text
+    assert empty.split('class="summary"')[1].split("</ul>")[0].count("<li>") == 3, "one complaint for each field"
+
+
 def test_a_person_who_is_removed_is_out_at_once(app: Flask, owner: FlaskClient, merchant: Shop) -> None:
     member = log_in_member(app, merchant)
     assert member.get("/").status_code == 200

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from urllib3.util import connection
 
-from portal.klaviyo import client
+from portal.klaviyo import NoAnswerError, client, deadline, oauth
 from portal.klaviyo.client import Client
+from portal.klaviyo.oauth import App
 
 DOCUMENT = {"data": "ä" * 50_000}
-DRIPS = 40
+DRIPS = 12
 
 
 class _Odd(BaseHTTPRequestHandler):
@@ -31,6 +34,10 @@ class _Odd(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         getattr(self, f"_{self.path[1:]}")(json.dumps(DOCUMENT).encode())
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
 
     def _plain(self, body: bytes) -> None:
         self._whole(body)
@@ -60,6 +67,14 @@ class _Odd(BaseHTTPRequestHandler):
         self.end_headers()
         for _ in range(DRIPS):
             self.wfile.write(b" ")
+            self.server.dripped += 1  # type: ignore[attr-defined]
+            time.sleep(0.05)
+
+    def _headers(self, _body: bytes) -> None:
+        """Headers that never end, a byte at a time."""
+        self.flush_headers()
+        for _ in range(DRIPS):
+            self.wfile.write(b"x")
             self.server.dripped += 1  # type: ignore[attr-defined]
             time.sleep(0.05)
 
@@ -111,11 +126,59 @@ def test_a_whole_answer_is_read_and_its_connection_used_again(server: _Server, k
     assert len(server.connections) == 1
 
 
-def test_an_answer_that_drips_in_is_given_up_at_the_deadline(server: _Server, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", ["drip", "headers"])
+def test_an_answer_that_drips_in_is_given_up_at_the_deadline(
+    server: _Server, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
     monkeypatch.setattr(client, "DEADLINE_SECONDS", 0.3)
-    answer = _klaviyo(server).send("GET", "/drip")
+    answer = _klaviyo(server).send("GET", f"/{kind}")
     assert (answer.status, answer.failure) == (None, "the answer took too long")
     assert server.dripped < DRIPS
+
+
+@pytest.mark.parametrize("path", ["/drip", "/headers"])
+def test_a_token_endpoint_that_drips_is_given_up_at_the_deadline(
+    server: _Server, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(client, "DEADLINE_SECONDS", 0.3)
+    monkeypatch.setattr(oauth, "TOKEN_PATH", path)
+    address = f"http://127.0.0.1:{server.server_port}"
+    with pytest.raises(NoAnswerError, match="took too long"):
+        App("id", "secret", address, address, address).refresh("token")
+    assert server.dripped < DRIPS
+
+
+def test_a_peer_that_does_not_read_is_given_up_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "DEADLINE_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        klaviyo = Client(f"http://127.0.0.1:{deaf.getsockname()[1]}", "token")
+        answer = klaviyo.send("POST", "/api/events", body="x" * 50_000_000)
+    assert (answer.status, answer.failure) == (None, "the answer took too long")
+
+
+def test_addresses_that_do_not_answer_share_one_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "DEADLINE_SECONDS", 0.3)
+    monkeypatch.setattr(deadline, "_addresses", lambda *_: [f"127.0.0.{number}" for number in range(1, 100)])
+    tried = []
+
+    def connect(address: tuple[str, int], timeout: float, **_: object) -> socket.socket:
+        tried.append(timeout)
+        time.sleep(min(timeout, 0.1))
+        raise TimeoutError
+
+    monkeypatch.setattr(connection, "create_connection", connect)
+    answer = Client("http://klaviyo.test", "token").send("GET", "/")
+    assert (answer.status, answer.failure) == (None, "the answer took too long")
+    assert 0 < len(tried) < 10
+    assert max(tried) <= 0.3
+
+
+def test_a_connection_that_was_used_has_its_whole_time_again(server: _Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "DEADLINE_SECONDS", 0.3)
+    assert _klaviyo(server).send("GET", "/plain").status == 200
+    monkeypatch.undo()
+    assert _klaviyo(server).send("GET", "/drip").status == 200
+    assert len(server.connections) == 1
 
 
 @pytest.mark.parametrize(

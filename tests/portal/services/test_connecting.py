@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -10,15 +12,17 @@ import pytest
 import responses
 from flask import Flask
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 
 from portal import beats, config
-from portal.db import db, transaction, utcnow
+from portal.db import db, in_own_session, transaction, utcnow
 from portal.errors import ConnectingError
 from portal.jobs import tokens as token_jobs
 from portal.klaviyo.oauth import App, Tokens
 from portal.models import ConnectionState, Segment
 from portal.services import connecting, segments
-from portal.services.connecting import ACCOUNTS_PATH, SCOPES, Granted
+from portal.services.checking import ACCOUNTS_PATH
+from portal.services.connecting import SCOPES, Granted
 from portal.services.segments import RemoteSegment
 from tests import factories
 from tests.factories import Shop
@@ -217,46 +221,43 @@ def test_a_name_that_is_too_long_is_cut(lone: int) -> None:
     assert len(stage.connection(lone).account_name) == 200
 
 
-# --- disconnecting -------------------------------------------------------------------------------
+# --- at the same moment ----------------------------------------------------------------------------
 
 
-def test_disconnecting_forgets_the_access_and_keeps_what_waits_and_what_was_chosen(shop: int) -> None:
-    stage.record(shop, "a")
-    with transaction():
-        connecting.disconnect(shop, stage.ACTOR)
-        connecting.disconnect(shop, stage.ACTOR)
-    row = stage.connection(shop)
-    assert (row.state, row.access_token, row.refresh_token) == ("disconnected", None, "refresh-1")
-    assert connecting.tokens_to_revoke() == [shop]
-    assert stage.states(shop) == ["pending"]
-    stage.connect(shop)
-    assert stage.event_ids(stage.claim(shop)) == ["a"]
+def _connect_together(merchants: list[int], account: str) -> list[str]:
+    """Each in a thread of its own, none before the others are ready; what each was told."""
+    together = threading.Barrier(len(merchants))
+
+    def connect(merchant: int) -> str:
+        together.wait()
+        try:
+            stage.connect(merchant, account, stage.tokens(f"access-{merchant}"))
+        except ConnectingError as error:
+            return error.code
+        return "connected"
+
+    with ThreadPoolExecutor(len(merchants)) as pool:
+        told = [pool.submit(in_own_session(connect), merchant) for merchant in merchants]
+        return [each.result() for each in told]
 
 
-def test_a_token_that_cannot_be_revoked_for_three_days_is_forgotten(shop: int) -> None:
-    with transaction():
-        connecting.disconnect(shop, stage.ACTOR)
-    for days, left in ((2, [shop]), (4, [])):
-        with transaction():
-            connecting.give_up_revoking(utcnow() + timedelta(days=days))
-        assert connecting.tokens_to_revoke() == left
+def test_of_merchants_who_connect_one_account_at_the_same_moment_one_has_it(lone: int) -> None:
+    for attempt in range(5):
+        told = _connect_together([stage.make_merchant() for _ in range(4)], f"account-{attempt}")
+        assert sorted(told) == ["account_taken"] * 3 + ["connected"]
 
 
-@pytest.mark.parametrize(("status", "left"), [(200, False), (400, False), (503, True), (429, True)])
-def test_a_token_is_forgotten_once_klaviyo_has_been_told(shop: int, status: int, left: bool) -> None:
-    with transaction():
-        connecting.disconnect(shop, stage.ACTOR)
-    with responses.RequestsMock() as klaviyo:
-        revoked = klaviyo.post(config.current().klaviyo_api_url + "/oauth/revoke", status=status)
-        token_jobs.revoke_outstanding()
-        assert revoked.call_count == 1
-    assert bool(connecting.tokens_to_revoke()) is left
+def test_two_tabs_that_connect_at_the_same_moment_make_one_connection(lone: int) -> None:
+    for _ in range(5):
+        assert _connect_together([stage.make_merchant()] * 2, f"account-{utcnow()}") == ["connected"] * 2
 
 
-def test_a_merchant_who_has_reconnected_meanwhile_is_not_revoked(shop: int) -> None:
-    with responses.RequestsMock():
-        token_jobs.revoke(shop)
-    assert stage.connection(shop).refresh_token == "refresh-1"
+def test_the_database_itself_holds_one_live_connection_to_an_account(shop: int) -> None:
+    other = stage.make_merchant()
+    stage.connect(other, "H4rB0r")
+    with pytest.raises(IntegrityError):
+        stage.change_connection(other, klaviyo_account_id=stage.ACCOUNT)
+    stage.change_connection(other, klaviyo_account_id=stage.ACCOUNT, state=ConnectionState.DISCONNECTED)
 
 
 # --- against the sandbox -------------------------------------------------------------------------
@@ -273,7 +274,7 @@ def test_the_whole_round_trip_ends_connected_and_disconnecting_revokes(
         assert beats.ask_klaviyo(connected.id, segments.fetch_list)
         with transaction():
             connecting.disconnect(connected.id, stage.ACTOR)
-        token_jobs.revoke(connected.id)
+        token_jobs.revoke_outstanding()
         assert stage.connection(connected.id).refresh_token_sealed is None
         stage.change_connection(connected.id, state=ConnectionState.CONNECTED, access_token=access)
         with pytest.raises(ConnectingError):

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from portal.db import db, transaction, utcnow
 from portal.errors import NotFoundError
 from portal.models import AuditEntry, Call, ConnectionState, Delivery, DeliveryMinute
-from portal.services import connecting, outbox
+from portal.services import connecting, counting, outbox
 from portal.services.outbox import RETRY_AFTER, Mode
 from tests.portal.services import stage
 from tests.portal.services.stage import answer, event_ids, told
@@ -29,7 +29,8 @@ def test_a_success_delivers_the_row_and_writes_down_the_call(shop: int) -> None:
     [call] = db.session.scalars(select(Call))
     assert (row.state, row.lease, row.reason, row.call_ids) == ("delivered", None, None, [call.id])
     assert (call.merchant_id, call.status, call.items, call.duration_ms) == (shop, 202, 1, 12)
-    assert (_minute(shop).delivered, sum(getattr(_minute(shop), f"lag_{n}") for n in range(11))) == (1, 1)
+    lags = counting.lags_since(shop, utcnow() - timedelta(minutes=5))
+    assert (_minute(shop).delivered, sum(lags.values())) == (1, 1)
 
 
 def test_a_late_worker_changes_nothing(shop: int) -> None:
@@ -100,6 +101,20 @@ def test_a_shorter_rest_never_ends_a_longer_one(shop: int) -> None:
     until = stage.connection(shop).paused_until
     stage.settle(batch, answer(429, retry_after=1))
     assert stage.connection(shop).paused_until == until
+
+
+def test_a_success_that_began_before_a_rest_does_not_end_it(shop: int) -> None:
+    stage.record_many(shop, 3)
+    batch = stage.must_claim(shop)
+    stage.change_connection(shop, failures_in_a_row=1)
+    stage.settle(batch, answer(429, retry_after=60), first=1)
+    until = stage.connection(shop).paused_until
+    stage.settle(batch, answer(202), first=2)
+    assert stage.connection(shop).paused_until == until
+    stage.change_connection(shop, paused_until=utcnow() - timedelta(hours=2))
+    stage.record(shop, "later")
+    stage.settle(stage.must_claim(shop, after=stage.LEASE + 1), answer(202))
+    assert (stage.connection(shop).paused_until, stage.connection(shop).failures_in_a_row) == (None, 0)
 
 
 def test_a_refusal_buries_the_event_with_its_reason(shop: int) -> None:
@@ -242,6 +257,7 @@ def test_what_failed_can_be_tried_again_by_hand(shop: int) -> None:
     stage.settle(batch, answer(202))
     assert stage.states(shop) == ["dead", "delivered"]
     assert a.state == "dead"
+    assert [row.tries for row in stage.deliveries(shop)] == [1, 2], "every try counts, also those before"
 
 
 @pytest.mark.parametrize("state", ["pending", "delivered", "another merchant's", "unknown"])
