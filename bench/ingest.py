@@ -7,7 +7,7 @@ import time
 from bench.load import bodies, send
 from bench.stack import running
 
-CONNECTIONS = 4
+SINGLE_CONNECTIONS, BATCH_CONNECTIONS = 16, 4
 BATCH = 500
 
 
@@ -16,10 +16,10 @@ def ingest(database: str, singles: int = 6_000, batched: int = 120_000) -> None:
     with running(database, limits=True) as stack:
         stack.start_delivering()
         one, many = bodies(singles, 1), bodies(batched, BATCH)
-        send(stack.plan.portal_url, stack.api_key, bodies(200, 1), CONNECTIONS)  # connections and caches are warm
-        single = send(stack.plan.portal_url, stack.api_key, one, CONNECTIONS)
+        send(stack.plan.portal_url, stack.api_key, bodies(200, 1), SINGLE_CONNECTIONS)  # connections and caches are warm
+        single = send(stack.plan.portal_url, stack.api_key, one, SINGLE_CONNECTIONS)
         time.sleep(2)
-        batch = send(stack.plan.portal_url, stack.api_key, many, CONNECTIONS)
+        batch = send(stack.plan.portal_url, stack.api_key, many, BATCH_CONNECTIONS)
         delivered = stack.rows("SELECT count(*) FROM deliveries WHERE state = 'delivered'")[0][0]
     if single.refused or batch.refused:
         raise SystemExit(f"{single.refused + batch.refused} requests were refused")
