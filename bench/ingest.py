@@ -16,7 +16,8 @@ def ingest(database: str, singles: int = 6_000, batched: int = 120_000) -> None:
     with running(database, limits=True) as stack:
         stack.start_delivering()
         one, many = bodies(singles, 1), bodies(batched, BATCH)
-        send(stack.plan.portal_url, stack.api_key, bodies(200, 1), SINGLE_CONNECTIONS)  # connections and caches are warm
+        # Connections and caches are warm.
+        send(stack.plan.portal_url, stack.api_key, bodies(200, 1), SINGLE_CONNECTIONS)
         single = send(stack.plan.portal_url, stack.api_key, one, SINGLE_CONNECTIONS)
         time.sleep(2)
         batch = send(stack.plan.portal_url, stack.api_key, many, BATCH_CONNECTIONS)
