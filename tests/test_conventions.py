@@ -10,17 +10,18 @@ from portal import queue
 from tests.sources import MODULES, PORTAL, Module
 
 GROUND = {"config", "db", "crypto", "errors", "queue", "logs"}
-MODELS, KLAVIYO, SERVICES, WEB = "models", "klaviyo", "services", "web"
+MODELS, KLAVIYO, WALLET, SERVICES, WEB = "models", "klaviyo", "wallet", "services", "web"
 # What each part of the portal may import of the portal; a part may always import itself.
 MAY_IMPORT = {
     **dict.fromkeys(GROUND, GROUND),
     MODELS: GROUND,
     KLAVIYO: set(),
-    SERVICES: GROUND | {MODELS, KLAVIYO},
+    WALLET: set(),
+    SERVICES: GROUND | {MODELS, KLAVIYO, WALLET},
     "beats": GROUND | {MODELS, KLAVIYO, SERVICES},
     WEB: GROUND | {MODELS, SERVICES},
     "blueprints": GROUND | {MODELS, SERVICES, WEB, "beats"},
-    "jobs": GROUND | {MODELS, KLAVIYO, SERVICES, "beats"},
+    "jobs": GROUND | {MODELS, KLAVIYO, WALLET, SERVICES, "beats"},
     "demo": GROUND | {MODELS, SERVICES},
     "doctor": GROUND | {MODELS, KLAVIYO, SERVICES},
     "cli": GROUND | {MODELS, SERVICES, "beats", "demo", "doctor"},
@@ -30,9 +31,12 @@ AT_HOME = {
     "flask": {"", "db", "web", "cli", "doctor", "blueprints"},
     "flask_sqlalchemy": {"db"},
     "rq": {"queue"},
-    "requests": {"klaviyo"},
+    "requests": {"klaviyo", "wallet"},
     "authlib": {"klaviyo"},
-    "cryptography": {"crypto"},
+    "cryptography": {"crypto", "wallet"},
+    "httpx2": {"wallet"},
+    "google": {"wallet"},
+    "PIL": {"wallet"},
 }
 MAY_OPEN_TRANSACTIONS = {"blueprints", "jobs", "cli", "beats"}
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "base", "service", "misc"}
