@@ -12,8 +12,8 @@ from typing import TypeVar
 from portal import config
 from portal.db import db, transaction, utcnow
 from portal.errors import ConnectingError, UnavailableError
+from portal.exchange import DEADLINE_SECONDS
 from portal.klaviyo import Client, ForbiddenError, KlaviyoError, NoAnswerError, UnauthorizedError
-from portal.klaviyo.client import DEADLINE_SECONDS
 from portal.klaviyo.oauth import App, GrantRefusedError
 from portal.services import checking, connecting, connection_health, segments, tokens
 

@@ -18,7 +18,7 @@ from portal import queue
 from portal.config import Settings
 from portal.crypto import SealError
 from portal.db import db, utcnow
-from portal.klaviyo.client import exchange
+from portal.exchange import exchange
 from portal.models import Connection
 from portal.services import status
 

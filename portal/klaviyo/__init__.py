@@ -1,6 +1,6 @@
 """A small library for the part of Klaviyo's API that we use. Knows nothing of the portal: no settings, no rows, no Flask."""
 
-from portal.klaviyo.answer import Answer
+from portal.exchange import Answer
 from portal.klaviyo.client import Client
 from portal.klaviyo.errors import (
     AnsweredError,

@@ -1,41 +1,14 @@
-"""One HTTP exchange with Klaviyo: a total deadline, no redirects, a bounded answer, no retry of its own."""
+"""Klaviyo's API for one account, one bounded exchange at a time; no retry of its own."""
 
 from __future__ import annotations
 
-import threading
-import time
-from datetime import UTC, datetime
 from typing import Any
 
-import requests
-import urllib3
-
-from portal.klaviyo.answer import Answer, whole_seconds
-from portal.klaviyo.deadline import Adapter, within
+from portal.exchange import USER_AGENT, Answer, exchange
 from portal.klaviyo.errors import NoAnswerError, verdict
 
 # https://developers.klaviyo.com/en/docs/api_versioning_and_deprecation_policy: each revision lives two years.
 REVISION = "2026-07-15"
-USER_AGENT = "JeriCommerce/1.0 (+https://www.jericommerce.com)"
-
-CONNECT_SECONDS = 3.0
-READ_SECONDS = 10.0
-DEADLINE_SECONDS = 15.0
-ANSWER_BYTES = 4 << 20
-KEPT_BYTES = 2_000
-
-_local = threading.local()
-
-
-def session() -> requests.Session:
-    """This thread's session: connections are reused, never shared between threads."""
-    if not hasattr(_local, "session"):
-        _local.session = requests.Session()
-        for scheme in ("http://", "https://"):
-            _local.session.mount(scheme, Adapter())
-        _local.session.trust_env = False  # a .netrc of the machine must not replace our Authorization
-    kept: requests.Session = _local.session
-    return kept
 
 
 class Client:
@@ -65,65 +38,3 @@ class Client:
         if not isinstance(document, dict):
             raise NoAnswerError(f"HTTP {answer.status} without a JSON object")
         return document
-
-
-def exchange(method: str, base_url: str, path: str, **request: Any) -> Answer:
-    """`requests.request` with our bounds, as an `Answer`."""
-    started_at, start = datetime.now(UTC), time.monotonic()
-
-    def elapsed_ms() -> int:
-        return round((time.monotonic() - start) * 1000)
-
-    try:
-        with (
-            within(DEADLINE_SECONDS),
-            session().request(
-                method,
-                base_url + path,
-                timeout=(CONNECT_SECONDS, READ_SECONDS),
-                allow_redirects=False,
-                stream=True,
-                **request,
-            ) as response,
-        ):
-            body = _read(response)
-            return Answer(
-                method=method,
-                path=path,
-                started_at=started_at,
-                duration_ms=elapsed_ms(),
-                status=response.status_code,
-                content_type=response.headers.get("Content-Type", ""),
-                retry_after=whole_seconds(response.headers.get("Retry-After")),
-                body=body,
-            )
-    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, NoAnswerError) as error:
-        overdue = time.monotonic() - start >= DEADLINE_SECONDS
-        failure = "the answer took too long" if overdue else _in_words(error)
-        return Answer(method=method, path=path, started_at=started_at, duration_ms=elapsed_ms(), failure=failure)
-
-
-def _read(response: requests.Response) -> bytes:
-    body = bytearray()
-    # `read1` gives what has arrived; `iter_content` would wait for a whole chunk, however slowly its bytes drip in.
-    while chunk := response.raw.read1(65_536, decode_content=True):
-        body += chunk
-        if len(body) > ANSWER_BYTES:
-            raise NoAnswerError("the answer was too large")
-    response.raw.drain_conn()  # all is read: the connection can be used again
-    return bytes(body)
-
-
-def _in_words(error: Exception) -> str:
-    """Why no answer arrived; never the address, which may carry an identifier."""
-    if isinstance(error, NoAnswerError):
-        return str(error)
-    if isinstance(error, requests.ConnectTimeout):
-        return f"no connection within {CONNECT_SECONDS:.0f} s"
-    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
-        return f"no answer within {READ_SECONDS:.0f} s"
-    if isinstance(error, requests.exceptions.SSLError):
-        return "the TLS certificate was not accepted"
-    if isinstance(error, requests.ConnectionError | urllib3.exceptions.ProtocolError | OSError):
-        return "the connection failed or was cut"
-    return f"the answer could not be read ({type(error).__name__})"

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from portal.klaviyo.answer import Answer
+from portal.exchange import Answer
 
 
 class KlaviyoError(Exception):

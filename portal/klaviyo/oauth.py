@@ -11,8 +11,7 @@ from datetime import UTC, datetime, timedelta
 from authlib.common.security import generate_token
 from authlib.integrations.requests_client import OAuth2Session
 
-from portal.klaviyo.answer import Answer
-from portal.klaviyo.client import USER_AGENT, exchange
+from portal.exchange import USER_AGENT, Answer, exchange
 from portal.klaviyo.errors import KlaviyoError, NoAnswerError
 
 TOKEN_PATH = "/oauth/token"

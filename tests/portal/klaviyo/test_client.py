@@ -10,6 +10,7 @@ import requests
 import responses
 
 from launch import ports
+from portal.exchange import whole_seconds
 from portal.klaviyo import (
     Answer,
     AnsweredError,
@@ -23,7 +24,6 @@ from portal.klaviyo import (
     UnavailableError,
     verdict,
 )
-from portal.klaviyo.answer import whole_seconds
 from portal.klaviyo.client import REVISION
 from tests.klaviyo_account import NORDIC, Sandbox
 

@@ -13,8 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from urllib3.util import connection
 
-from portal.klaviyo import NoAnswerError, client, deadline, oauth
-from portal.klaviyo.client import Client
+from portal.exchange import Answer, bounded, deadline, exchange
+from portal.klaviyo import NoAnswerError, oauth
 from portal.klaviyo.oauth import App
 
 DOCUMENT = {"data": "ä" * 50_000}
@@ -114,13 +114,13 @@ def server() -> Iterator[_Server]:
     running.server_close()
 
 
-def _klaviyo(server: _Server) -> Client:
-    return Client(f"http://127.0.0.1:{server.server_port}", "token")
+def _ask(server: _Server, path: str) -> Answer:
+    return exchange("GET", f"http://127.0.0.1:{server.server_port}", path)
 
 
 @pytest.mark.parametrize("kind", ["plain", "gzip", "chunked", "empty"])
 def test_a_whole_answer_is_read_and_its_connection_used_again(server: _Server, kind: str) -> None:
-    answers = [_klaviyo(server).send("GET", f"/{kind}") for _ in range(3)]
+    answers = [_ask(server, f"/{kind}") for _ in range(3)]
     assert {(answer.status, answer.failure) for answer in answers} == {(200, None)}
     assert {answer.body == b"" or answer.json() == DOCUMENT for answer in answers} == {True}
     assert len(server.connections) == 1
@@ -130,8 +130,8 @@ def test_a_whole_answer_is_read_and_its_connection_used_again(server: _Server, k
 def test_an_answer_that_drips_in_is_given_up_at_the_deadline(
     server: _Server, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr(client, "DEADLINE_SECONDS", 0.3)
-    answer = _klaviyo(server).send("GET", f"/{kind}")
+    monkeypatch.setattr(bounded, "DEADLINE_SECONDS", 0.3)
+    answer = _ask(server, f"/{kind}")
     assert (answer.status, answer.failure) == (None, "the answer took too long")
     assert server.dripped < DRIPS
 
@@ -140,7 +140,7 @@ def test_an_answer_that_drips_in_is_given_up_at_the_deadline(
 def test_a_token_endpoint_that_drips_is_given_up_at_the_deadline(
     server: _Server, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    monkeypatch.setattr(client, "DEADLINE_SECONDS", 0.3)
+    monkeypatch.setattr(bounded, "DEADLINE_SECONDS", 0.3)
     monkeypatch.setattr(oauth, "TOKEN_PATH", path)
     address = f"http://127.0.0.1:{server.server_port}"
     with pytest.raises(NoAnswerError, match="took too long"):
@@ -149,15 +149,14 @@ def test_a_token_endpoint_that_drips_is_given_up_at_the_deadline(
 
 
 def test_a_peer_that_does_not_read_is_given_up_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "DEADLINE_SECONDS", 0.3)
+    monkeypatch.setattr(bounded, "DEADLINE_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as deaf:
-        klaviyo = Client(f"http://127.0.0.1:{deaf.getsockname()[1]}", "token")
-        answer = klaviyo.send("POST", "/api/events", body="x" * 50_000_000)
+        answer = exchange("POST", f"http://127.0.0.1:{deaf.getsockname()[1]}", "/", data=b"x" * 50_000_000)
     assert (answer.status, answer.failure) == (None, "the answer took too long")
 
 
 def test_addresses_that_do_not_answer_share_one_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "DEADLINE_SECONDS", 0.3)
+    monkeypatch.setattr(bounded, "DEADLINE_SECONDS", 0.3)
     monkeypatch.setattr(deadline, "_addresses", lambda *_: [f"127.0.0.{number}" for number in range(1, 100)])
     tried = []
 
@@ -167,17 +166,17 @@ def test_addresses_that_do_not_answer_share_one_deadline(monkeypatch: pytest.Mon
         raise TimeoutError
 
     monkeypatch.setattr(connection, "create_connection", connect)
-    answer = Client("http://klaviyo.test", "token").send("GET", "/")
+    answer = exchange("GET", "http://klaviyo.test", "/")
     assert (answer.status, answer.failure) == (None, "the answer took too long")
     assert 0 < len(tried) < 10
     assert max(tried) <= 0.3
 
 
 def test_a_connection_that_was_used_has_its_whole_time_again(server: _Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "DEADLINE_SECONDS", 0.3)
-    assert _klaviyo(server).send("GET", "/plain").status == 200
+    monkeypatch.setattr(bounded, "DEADLINE_SECONDS", 0.3)
+    assert _ask(server, "/plain").status == 200
     monkeypatch.undo()
-    assert _klaviyo(server).send("GET", "/drip").status == 200
+    assert _ask(server, "/drip").status == 200
     assert len(server.connections) == 1
 
 
@@ -186,5 +185,5 @@ def test_a_connection_that_was_used_has_its_whole_time_again(server: _Server, mo
     [("cut", "the connection failed or was cut"), ("endless", "the answer was too large")],
 )
 def test_an_answer_that_is_cut_or_never_ends_is_no_answer(server: _Server, kind: str, failure: str) -> None:
-    answer = _klaviyo(server).send("GET", f"/{kind}")
+    answer = _ask(server, f"/{kind}")
     assert (answer.status, answer.failure) == (None, failure)

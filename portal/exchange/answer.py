@@ -1,4 +1,4 @@
-"""What came back from Klaviyo, bounded in size and time, not yet judged."""
+"""What came back, bounded in size and time, not yet judged."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Answer:
     duration_ms: int
     status: int | None = None
     content_type: str = ""
-    retry_after: int | None = None  # seconds, as Klaviyo asked
+    retry_after: int | None = None  # seconds, as the other side asked
     body: bytes = b""
     failure: str | None = None
 

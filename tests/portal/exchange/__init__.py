@@ -1,0 +1,1 @@
+"""The exchange that every library shares, against a server that answers oddly."""
