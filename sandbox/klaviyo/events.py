@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Response, request
 
-from sandbox.klaviyo import documents, filters, inbox, incoming, metrics, paging, profiles
+from sandbox.klaviyo import documents, filters, inbox, incoming, metrics, paging, persons, profiles
 from sandbox.klaviyo.documents import Resource, relation
 from sandbox.klaviyo.errors import ApiError, bad_request, not_found
 from sandbox.klaviyo.gate import Call, operation
@@ -45,6 +45,9 @@ def create_event(call: Call) -> Response:
     parsed, body = call.json()
     problems: Problems = []
     entries = incoming.single(parsed, call.now, problems)
+    for person, _, _ in entries:
+        pointer = "/data/attributes/profile/data"
+        problems += persons.out_of_region(person, pointer, call.world.switches.unsupported_phone_prefixes)
     if problems:
         raise ApiError(400, problems)
     keys, _ = inbox.pending_keys(call.account, entries)

@@ -17,6 +17,7 @@ _TOKEN = re.compile(
     r"""\s*(?:(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?P<mark>[(),\[\]])|(?P<word>[^\s"'(),\[\]]+))"""
 )
 _COMPARE = {"greater-than": ">", "greater-or-equal": ">=", "less-than": "<", "less-or-equal": "<="}
+_LIKE = {"contains": "*{}*", "starts-with": "{}*", "ends-with": "*{}"}
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,10 @@ def _add(where: list[str], args: list[Any], column: str, operator: str, values: 
     if operator in _COMPARE:
         where.append(f"{column} {_COMPARE[operator]} ?")
         args.append(values[0])
+        return
+    if operator in _LIKE:
+        where.append(f"{column} GLOB ?")
+        args.append(_LIKE[operator].format(re.sub(r"([*?\[])", r"[\1]", str(values[0]))))
         return
     values_of = "(SELECT value FROM json_each(?))"
     where.append(column.format(values_of) if "{}" in column else f"{column} IN {values_of}")

@@ -7,7 +7,7 @@ import json
 
 from flask import Response, request
 
-from sandbox.klaviyo import documents, filters, paging, profile_imports, profiles
+from sandbox.klaviyo import documents, filters, paging, persons, profile_imports, profiles
 from sandbox.klaviyo.documents import Resource, relation
 from sandbox.klaviyo.errors import ApiError, invalid, not_found
 from sandbox.klaviyo.gate import Call, operation
@@ -31,6 +31,9 @@ def bulk_import_profiles(call: Call) -> Response:
     parsed, body = call.json()
     problems: Problems = []
     people, lists = profile_imports.read(parsed, problems)
+    for place, person in enumerate(people):
+        pointer = f"{profile_imports.POINTER}/{place}"
+        problems += persons.out_of_region(person, pointer, call.world.switches.unsupported_phone_prefixes)
     if not problems:
         problems = [invalid(f"List ID {each} does not exist.", "/data") for each in _unknown_lists(call, lists)]
     if problems:

@@ -97,6 +97,7 @@ OPERATIONS = {
             "get_ids_for_flows_triggered_by_segment", "GET", "/api/segments/<id>/relationships/flow-triggers",
             "flows:read segments:read", Tier.S,
         ),
+        _operation("get_flows", "GET", "/api/flows", "flows:read", Tier.S),
         _operation("get_flow", "GET", "/api/flows/<id>", "flows:read", Tier.S),
         _operation(
             "request_profile_deletion", "POST", "/api/data-privacy-deletion-jobs", "data-privacy:write", Tier.S

@@ -45,6 +45,7 @@ def _grouped(number: int) -> str:
 
 
 bp.add_app_template_filter(showing.laid_out)
+bp.add_app_template_filter(showing.readable)
 bp.add_app_template_filter(showing.scope_in_words)
 
 

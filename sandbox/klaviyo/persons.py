@@ -20,6 +20,7 @@ LARGEST_PROFILE = 100_000
 _EMAIL = re.compile(
     r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}"
 )
+OUT_OF_REGION = "Phone number is valid but is not in a supported region for this account."
 _E164 = re.compile(r"\+[1-9]\d{6,14}")
 
 # In the order in which one wins over the next.
@@ -130,6 +131,14 @@ def _any_text(value: str) -> tuple[str | None, str]:
     if not value or len(value) > 1000:
         return "This field must have between 1 and 1000 characters.", value
     return None, value
+
+
+def out_of_region(person: Person, pointer: str, prefixes: list[str]) -> Problems:
+    """The complaint about a good phone number of a region that the account does not support, if it has one."""
+    phone = dict(person.identifiers).get("phone_number")
+    if phone is None or not phone.startswith(tuple(prefixes)):
+        return []
+    return [invalid(OUT_OF_REGION, f"{pointer}/attributes/phone_number")]
 
 
 def exchange_id(profile_id: str, account_id: str) -> str:

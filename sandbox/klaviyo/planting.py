@@ -72,7 +72,7 @@ def _given_profiles(here: World, account: int, given: Any) -> dict[str, Any]:
                 _INSERT,
                 (first + place, account, each.get("id") or new_profile_id(now), each.get("email"),
                  each.get("phone_number"), each.get("external_id"), json.dumps(named),
-                 json.dumps(each.get("properties", {})), now, now),
+                 json.dumps({name: value for name, value in each.get("properties", {}).items() if value is not None}), now, now),
             )  # fmt: skip
             row = connection.execute("SELECT id FROM profile WHERE pk = ?", (first + place,)).fetchone()
             ids.append(row["id"] if row else None)

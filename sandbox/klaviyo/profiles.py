@@ -136,6 +136,7 @@ def _read(call: Call, extra: frozenset[str], identified_by_path: bool) -> Person
     person = persons.read(data, "/data", problems, extra, needs_identifier=not identified_by_path)
     if identified_by_path and isinstance(data, dict) and not data.get("id"):
         problems.append(invalid("This field is required.", "/data/id"))
+    problems += persons.out_of_region(person, "/data", call.world.switches.unsupported_phone_prefixes)
     if problems:
         raise ApiError(400, problems)
     return person

@@ -5,6 +5,7 @@ A body is kept to its first 2 kB, so it may end in the midst of a value; it is l
 
 import json
 import re
+from typing import Any
 
 CUT = "(the rest was not kept)"
 # As a person who is asked to allow them would say it.
@@ -26,6 +27,15 @@ def scope_in_words(scope: str) -> str:
     subject, _, access = scope.partition(":")
     verb = {"read": "See", "write": "Change"}.get(access, "Use")
     return f"{verb} {SCOPES.get(subject, subject)}"
+
+
+def readable(value: Any) -> str:
+    """A property's value for a person: texts as they are, lists by commas, the rest as JSON."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and not any(isinstance(each, (dict, list)) for each in value):
+        return ", ".join(map(readable, value))
+    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def laid_out(body: bytes, kept: int = 2048) -> str:

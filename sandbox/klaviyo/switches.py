@@ -24,6 +24,8 @@ class Switches:
     apply_segment_flag_filters: bool = False
     merged_ids_resolve_seconds: float = 3600.0
     clock_offset_seconds: float = 0.0
+    # Good phone numbers that begin so are of a region the accounts do not support.
+    unsupported_phone_prefixes: list[str] = field(default_factory=list)
     latency_ms: dict[str, float] = field(default_factory=dict)
 
     def now(self) -> float:
@@ -62,6 +64,9 @@ class Switches:
         if isinstance(default, dict):
             good = isinstance(value, dict) and all(_is_number(each) and each >= 0 for each in value.values())
             return None if good else f"{name} must map a path prefix to milliseconds"
+        if isinstance(default, list):
+            good = isinstance(value, list) and all(isinstance(each, str) and each for each in value)
+            return None if good else f"{name} must be a list of texts"
         if not _is_number(value):
             return f"{name} must be a number"
         return f"{name} must not be negative" if value < 0 and name != "clock_offset_seconds" else None

@@ -67,6 +67,17 @@ def test_malformed_rows_refuse_the_whole_request_with_a_pointer_each(klaviyo: Ru
     assert klaviyo.api("GET", JOBS).json()["data"] == []
 
 
+def test_a_good_number_of_a_region_the_account_does_not_support_refuses_the_request(klaviyo: Running) -> None:
+    klaviyo.control("PUT", "/settings", {"unsupported_phone_prefixes": ["+7"]})
+    sent = job({"phone_number": "+4520112233"}, {"email": "b@example.com", "phone_number": "+79161234567"})
+    answer = klaviyo.api("POST", JOBS, sent)
+    assert answer.status_code == 400
+    assert pointers(answer) == ["/data/attributes/profiles/data/1/attributes/phone_number"]
+    assert answer.json()["errors"][0]["detail"].startswith("Phone number is valid but is not in a supported region")
+    single = klaviyo.api("POST", "/api/profile-import", {"data": person({"phone_number": "+79161234567"})})
+    assert pointers(single) == ["/data/attributes/phone_number"]
+
+
 def test_rows_that_fail_while_importing_become_errors_and_the_others_go_in(klaviyo: Running) -> None:
     for attributes in ({"email": "ann@example.com"}, {"phone_number": "+4520112233"}):
         klaviyo.api("POST", "/api/profile-import", {"data": person(attributes)})

@@ -177,6 +177,7 @@ READS = (
     "/api/segments/Kseg00/relationships/profiles?page[size]=3",
     "/api/segments/Kseg00/flow-triggers",
     "/api/segments/Kseg00/relationships/flow-triggers",
+    "/api/flows?page[size]=1",
     "/api/flows/Kflw00",
     "/api/profile-bulk-import-jobs",
     # refusals

@@ -30,14 +30,17 @@ def test_every_page_says_what_it_is_and_runs_no_script(klaviyo: Running, path: s
 
 
 def test_a_profile_shows_its_properties_and_its_events_newest_first(klaviyo: Running) -> None:
-    body = upsert(email="ann@example.com", first_name="<Ann>", properties={"tier": "gold"})
+    body = upsert(
+        email="ann@example.com", first_name="<Ann>", properties={"tier": "gold", "platforms": ["ios", "android"]}
+    )
     profile = klaviyo.api("POST", "/api/profile-import", body).json()["data"]["id"]
     for number, hour in (("1", "08"), ("2", "10"), ("3", "09")):
         klaviyo.api("POST", "/api/events", event(number, time=f"2026-11-22T{hour}:00:00Z", metric=f"Metric {number}"))
     page = get(klaviyo, f"/profiles/{profile}?account={NORDIC}").text
     assert re.findall(r"Metric (\d)", page) == ["2", "3", "1"]
     assert "&lt;Ann&gt;" in page
-    assert "gold" in page
+    assert "<dt>tier</dt><dd>gold</dd>" in page
+    assert "<dd>ios, android</dd>" in page
     assert get(klaviyo, f"/profiles/{profile}?account={HARBOR}").status_code == 404
 
 

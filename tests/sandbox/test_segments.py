@@ -124,6 +124,18 @@ def test_the_activity_filter_is_accepted_and_has_no_effect_until_switched_on(kla
     assert [each["id"] for each in klaviyo.api("GET", "/api/segments", params=asked).json()["data"]] == ["Kseg03"]
 
 
+def test_flows_are_listed_and_filtered(klaviyo: Running) -> None:
+    def ids(**params: str) -> list[str]:
+        return [each["id"] for each in klaviyo.api("GET", "/api/flows", params=params).json()["data"]]
+
+    assert ids() == ["Kflw00", "Kflw01"]
+    assert ids(sort="-name") == ["Kflw01", "Kflw00"]
+    assert ids(filter='equals(status,"live")') == ["Kflw00"]
+    assert ids(filter='contains(name,"VIP"),equals(trigger_type,"Added to List"),equals(archived,false)') == ["Kflw01"]
+    assert ids(filter='starts-with(name,"*")') == []
+    assert klaviyo.api("GET", "/api/flows", params={"page[size]": 51}).status_code == 400
+
+
 def test_flows_are_found_from_their_metric_and_their_segment(klaviyo: Running) -> None:
     metric = klaviyo.api("GET", "/api/metrics/Kmtr00/flow-triggers").json()["data"]
     assert [(each["id"], each["attributes"]["status"], each["attributes"]["trigger_type"]) for each in metric] == [
