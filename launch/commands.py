@@ -49,6 +49,10 @@ def sandbox(port: int) -> list[str]:
     return [sys.executable, "-m", "gunicorn", "--no-control-socket", *words, "sandbox:create_app()"]
 
 
+def apple_authority() -> list[str]:
+    return [sys.executable, "-m", "sandbox.apple"]
+
+
 def worker() -> list[str]:
     return [sys.executable, str(ROOT / "worker.py")]
 
@@ -74,7 +78,9 @@ def environment(env: Mapping[str, str], plan: Plan, kept: Kept, redis_url: str) 
     }
     if not plan.real_klaviyo:
         made |= _sandbox_variables(plan, kept)
-    chosen = {name: value for name, value in made.items() if not is_given(env, name)}
+        if not is_given(env, "PORTAL_APPLE_PASS_CERTIFICATE"):
+            made |= _apple_variables(plan)
+    chosen = {name: value for name, value in made.items() if not is_given(env, name.removesuffix("_FILE"))}
     # Each thread that allocates would get a heap of its own, and what a login or a batch took would stay in it: glibc hardly
     # gives anything back, unless large pieces are always taken from the system.
     lean = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "1000000", "PYTHONUNBUFFERED": "1"}
@@ -87,12 +93,24 @@ def _sandbox_variables(plan: Plan, kept: Kept) -> dict[str, str]:
         "KLAVIYO_CLIENT_SECRET": kept.client_secret,
         "PORTAL_KLAVIYO_API_URL": plan.sandbox_url,
         "PORTAL_KLAVIYO_WEB_URL": plan.sandbox_url,
-        "SANDBOX_DATA_DIR": str(plan.data_dir / "sandbox"),
+        "SANDBOX_DATA_DIR": str(plan.sandbox_dir),
         "SANDBOX_PORT": str(plan.sandbox_port),
+        "SANDBOX_APNS_PORT": str(plan.apns_port),
         "SANDBOX_URL": plan.sandbox_url,
         "SANDBOX_CLIENT_ID": kept.client_id,
         "SANDBOX_CLIENT_SECRET": kept.client_secret,
         "SANDBOX_REDIRECT_URI": f"{plan.public_url}/oauth/klaviyo/callback",
         "SANDBOX_INSTALL_URL": f"{plan.public_url}/oauth/klaviyo/install",
         "SANDBOX_PRIVATE_KEY": kept.klaviyo_private_key,
+    }
+
+
+def _apple_variables(plan: Plan) -> dict[str, str]:
+    """What the sandbox's authority makes; a certificate of one's own belongs to Apple's own push service."""
+    apple = plan.sandbox_dir / "apple"
+    return {
+        "PORTAL_APPLE_PASS_CERTIFICATE_FILE": str(apple / "pass.pem"),
+        "PORTAL_APPLE_INTERMEDIATE_FILE": str(apple / "intermediate.pem"),
+        "PORTAL_APPLE_PUSH_URL": f"https://{HOST}:{plan.apns_port}",
+        "PORTAL_APPLE_PUSH_CA_FILE": str(apple / "root.pem"),
     }

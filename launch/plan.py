@@ -17,6 +17,8 @@ class Plan:
     data_dir: Path
     portal_port: int
     sandbox_port: int
+    # Apple's push service, in the sandbox's process.
+    apns_port: int
     workers: int
     public_url: str
     sandbox_url: str
@@ -33,6 +35,10 @@ class Plan:
     def logs(self) -> Path:
         return self.data_dir / "logs"
 
+    @property
+    def sandbox_dir(self) -> Path:
+        return self.data_dir / "sandbox"
+
 
 def read(env: Mapping[str, str]) -> Plan:
     """The plan. Raises `StartError`."""
@@ -41,6 +47,7 @@ def read(env: Mapping[str, str]) -> Plan:
         data_dir=Path(env.get("PORTAL_DATA_DIR") or "var").absolute(),
         portal_port=portal_port,
         sandbox_port=sandbox_port,
+        apns_port=_port(env, "SANDBOX_APNS_PORT", sandbox_port + 1),
         workers=_whole(env, "PORTAL_WORKERS", 2, 1, 64),
         public_url=(env.get("PORTAL_PUBLIC_URL") or f"http://{HOST}:{portal_port}").rstrip("/"),
         sandbox_url=(env.get("SANDBOX_URL") or f"http://{HOST}:{sandbox_port}").rstrip("/"),
@@ -53,14 +60,14 @@ def check_ports(plan: Plan) -> None:
     """Raises `StartError` for a port that is taken."""
     wanted = {"PORTAL_PORT": plan.portal_port}
     if not plan.real_klaviyo:
-        wanted["SANDBOX_PORT"] = plan.sandbox_port
+        wanted |= {"SANDBOX_PORT": plan.sandbox_port, "SANDBOX_APNS_PORT": plan.apns_port}
     for name, port in wanted.items():
         if not ports.is_free(HOST, port):
             raise StartError(
                 f"Port {port} is taken by another program. Choose another one: {name}={port + 1000} make run"
             )
     if len(set(wanted.values())) < len(wanted):
-        raise StartError("PORTAL_PORT and SANDBOX_PORT must be two different ports.")
+        raise StartError(f"{', '.join(wanted)} must be different ports.")
 
 
 def is_given(env: Mapping[str, str], name: str) -> bool:

@@ -73,6 +73,8 @@ class Run:
     def until_stopped(self) -> int:
         """Start, then watch until a signal, or until a process cannot be kept alive."""
         words.write_settings(self._plan, self._env)
+        if not self._plan.real_klaviyo:
+            self._run(commands.apple_authority(), self._env, "The sandbox's certificates could not be made")
         self._add_processes()
         for child in self._ground:
             child.start()  # they need no database, and come up while it is prepared
@@ -97,8 +99,12 @@ class Run:
 
     def _flask(self, *arguments: str, doing: str) -> None:
         env = {**self._env, "PORTAL_DEMO_PASSWORD": self._kept.password, "PORTAL_LOG_LEVEL": "WARNING"}
+        self._run(commands.flask(*arguments), env, doing)
+
+    def _run(self, command: list[str], env: Mapping[str, str], doing: str) -> None:
+        """Let one command end before the next. Raises `StartError`."""
         done = subprocess.run(
-            commands.flask(*arguments), env=env, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True
+            command, env=dict(env), cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True
         )
         if self._stopping.asked:
             raise StartError("Stopped.")

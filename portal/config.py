@@ -39,6 +39,17 @@ class Settings:
     klaviyo_web_url: str = "https://www.klaviyo.com"
     # Our own pacing below Klaviyo's limits. Only a benchmark has a reason to switch it off.
     klaviyo_pacing: bool = True
+    # PEM: the Pass Type ID certificate and its key, and Apple's intermediate above it; a merchant may bring its own.
+    apple_pass_certificate: str = field(default="", repr=False)
+    apple_intermediate: str = field(default="", repr=False)
+    apple_push_url: str = "https://api.push.apple.com"
+    # PEM of the authorities to trust there; empty means the system's.
+    apple_push_ca: str = field(default="", repr=False)
+    google_service_account: str = field(default="", repr=False)
+    google_issuer_id: str = ""
+    google_api_url: str = "https://walletobjects.googleapis.com/walletobjects/v1"
+    google_save_url: str = "https://pay.google.com/gp/v/save"
+    google_keys_url: str = "https://pay.google.com/gp/m/issuer/keys"
     lease_seconds: int = 60
     lanes: int = 2
     workers: int = 2
@@ -76,6 +87,15 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         klaviyo_api_url=_url(env, "PORTAL_KLAVIYO_API_URL", Settings.klaviyo_api_url),
         klaviyo_web_url=_url(env, "PORTAL_KLAVIYO_WEB_URL", Settings.klaviyo_web_url),
         klaviyo_pacing=_switch(env, "PORTAL_KLAVIYO_PACING", True),
+        apple_pass_certificate=_pem(env, "PORTAL_APPLE_PASS_CERTIFICATE"),
+        apple_intermediate=_pem(env, "PORTAL_APPLE_INTERMEDIATE"),
+        apple_push_url=_url(env, "PORTAL_APPLE_PUSH_URL", Settings.apple_push_url),
+        apple_push_ca=_pem(env, "PORTAL_APPLE_PUSH_CA"),
+        google_service_account=_text(env, "PORTAL_GOOGLE_SERVICE_ACCOUNT", ""),
+        google_issuer_id=_text(env, "PORTAL_GOOGLE_ISSUER_ID", ""),
+        google_api_url=_url(env, "PORTAL_GOOGLE_API_URL", Settings.google_api_url),
+        google_save_url=_url(env, "PORTAL_GOOGLE_SAVE_URL", Settings.google_save_url),
+        google_keys_url=_url(env, "PORTAL_GOOGLE_KEYS_URL", Settings.google_keys_url),
         lease_seconds=_whole(env, "PORTAL_LEASE_SECONDS", 60, least=2),
         lanes=_whole(env, "PORTAL_LANES", 2, least=1),
         workers=_whole(env, "PORTAL_WORKERS", 2, least=1),
@@ -133,6 +153,13 @@ def _text(env: Mapping[str, str], name: str, default: str) -> str:
         except OSError as error:
             raise SettingsError(f"{name}_FILE cannot be read: {error.strerror}.") from error
     return env.get(name, "").strip() or default
+
+
+def _pem(env: Mapping[str, str], name: str) -> str:
+    text = _text(env, name, "")
+    if text and "-----BEGIN CERTIFICATE-----" not in text:
+        raise SettingsError(f"{name} must hold a certificate as PEM text; give its file as {name}_FILE.")
+    return text
 
 
 def _list(env: Mapping[str, str], name: str) -> tuple[str, ...]:

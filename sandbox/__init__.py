@@ -9,6 +9,7 @@ from flask import Flask, Response
 from jinja2 import StrictUndefined
 
 from sandbox import klaviyo
+from sandbox.apple import authority
 from sandbox.config import Config
 
 _HEADERS = {
@@ -29,7 +30,10 @@ def create_app(settings: Config | None = None) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    klaviyo.install(app, settings or Config.from_env())
+    config = settings or Config.from_env()
+    klaviyo.install(app, config)
+    if config.apns_port:
+        authority.at_home(config.apple_dir)
     app.after_request(_secure)
     return app
 

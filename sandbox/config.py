@@ -24,6 +24,13 @@ class Config:
     private_key: str = "pk_sandbox_nordic_coffee_0000000000000"
     limits: bool | None = None
     visibility_seconds: float | None = None
+    # Where Apple's push service listens; 0 means nowhere.
+    apns_port: int = 0
+
+    @property
+    def apple_dir(self) -> Path:
+        """The certificate authority's files."""
+        return self.data_dir / "apple"
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> "Config":
@@ -44,6 +51,7 @@ class Config:
             private_key=env.get("SANDBOX_PRIVATE_KEY") or cls.private_key,
             limits=_switch("SANDBOX_LIMITS", limits) if limits else None,
             visibility_seconds=float(visibility) if visibility else None,
+            apns_port=int(env.get("SANDBOX_APNS_PORT") or port + 1),
         )
 
 

@@ -25,6 +25,8 @@ from portal import create_app
 from portal.config import Settings
 from portal.db import db
 from portal.jobs import deliveries
+from sandbox.apple import authority
+from sandbox.apple.authority import Authority
 from tests import browsing, factories
 from tests.factories import Shop
 from tests.klaviyo_account import Sandbox
@@ -110,17 +112,45 @@ def sandbox_port() -> int:
 
 
 @pytest.fixture(scope="session")
+def apns_port() -> int:
+    return ports.find_free()
+
+
+@pytest.fixture(scope="session")
+def sandbox_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("sandbox")
+
+
+@pytest.fixture(scope="session")
+def apple_authority(sandbox_folder: Path) -> Authority:
+    """The certificates of the sandbox's Apple: what it signs is trusted by its phones and its push service."""
+    return authority.at_home(sandbox_folder / "sandbox" / "apple")
+
+
+@pytest.fixture(scope="session")
+def apple_settings(apple_authority: Authority, apns_port: int) -> dict[str, str]:
+    """Those of the portal's settings that belong to it."""
+    return {
+        "apple_pass_certificate": apple_authority.pass_file.read_text(),
+        "apple_intermediate": apple_authority.intermediate_file.read_text(),
+        "apple_push_url": f"https://127.0.0.1:{apns_port}",
+        "apple_push_ca": apple_authority.root_file.read_text(),
+    }
+
+
+@pytest.fixture(scope="session")
 def sandbox_server(
-    sandbox_port: int, portal_port: int, tmp_path_factory: pytest.TempPathFactory
+    sandbox_port: int, apns_port: int, portal_port: int, sandbox_folder: Path
 ) -> Iterator[SandboxServer]:
     public_url = f"http://127.0.0.1:{portal_port}"
     variables = {
+        "SANDBOX_APNS_PORT": str(apns_port),
         "SANDBOX_CLIENT_ID": CLIENT_ID,
         "SANDBOX_CLIENT_SECRET": CLIENT_SECRET,
         "SANDBOX_REDIRECT_URI": f"{public_url}/oauth/klaviyo/callback",
         "SANDBOX_INSTALL_URL": f"{public_url}/oauth/klaviyo/install",
     }
-    server = SandboxServer(tmp_path_factory.mktemp("sandbox"), sandbox_port, variables).start()
+    server = SandboxServer(sandbox_folder, sandbox_port, variables).start()
     yield server
     server.stop()
 
@@ -164,6 +194,7 @@ def settings(
     redis_url: str,
     sandbox_port: int,
     portal_port: int,
+    apple_settings: dict[str, str],
     tmp_path: Path,
 ) -> Settings:
     """One test's settings; `@pytest.mark.settings(lease_seconds=3)` changes some of them."""
@@ -178,6 +209,7 @@ def settings(
         klaviyo_client_secret=CLIENT_SECRET,
         klaviyo_api_url=klaviyo,
         klaviyo_web_url=klaviyo,
+        **apple_settings,
     )
     return replace(usual, **marker.kwargs) if marker else usual
 

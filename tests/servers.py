@@ -162,6 +162,15 @@ def environment(settings: Settings) -> dict[str, str]:
         "PORTAL_KLAVIYO_WEB_URL": settings.klaviyo_web_url,
         "KLAVIYO_CLIENT_ID": settings.klaviyo_client_id,
         "KLAVIYO_CLIENT_SECRET": settings.klaviyo_client_secret,
+        "PORTAL_APPLE_PASS_CERTIFICATE": settings.apple_pass_certificate,
+        "PORTAL_APPLE_INTERMEDIATE": settings.apple_intermediate,
+        "PORTAL_APPLE_PUSH_URL": settings.apple_push_url,
+        "PORTAL_APPLE_PUSH_CA": settings.apple_push_ca,
+        "PORTAL_GOOGLE_SERVICE_ACCOUNT": settings.google_service_account,
+        "PORTAL_GOOGLE_ISSUER_ID": settings.google_issuer_id,
+        "PORTAL_GOOGLE_API_URL": settings.google_api_url,
+        "PORTAL_GOOGLE_SAVE_URL": settings.google_save_url,
+        "PORTAL_GOOGLE_KEYS_URL": settings.google_keys_url,
         "PORTAL_KLAVIYO_PACING": "on" if settings.klaviyo_pacing else "off",
         "PORTAL_LEASE_SECONDS": str(settings.lease_seconds),
         "PORTAL_LANES": str(settings.lanes),
@@ -171,13 +180,14 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 class SandboxServer:
-    """The stand-in for Klaviyo, as `make run` starts it."""
+    """The stand-ins for Klaviyo and Apple, as `make run` starts them."""
 
     def __init__(self, folder: Path, port: int, variables: Mapping[str, str]) -> None:
         self.url = f"http://{HOST}:{port}"
         own = {
             "SANDBOX_DATA_DIR": str(folder / "sandbox"),
             "SANDBOX_PORT": str(port),
+            "SANDBOX_APNS_PORT": str(ports.find_free()),
             "SANDBOX_VISIBILITY_SECONDS": "0",
         }
         self.child = Child("sandbox", commands.sandbox(port), {**os.environ, **own, **variables}, folder, commands.ROOT)

@@ -209,6 +209,17 @@ def test_what_the_user_has_set_wins_over_what_is_made_up(tmp_path: Path) -> None
     assert "PORTAL_ENCRYPTION_KEYS" not in variables
 
 
+def test_a_certificate_of_ones_own_belongs_to_apples_own_push_service(tmp_path: Path) -> None:
+    def variables(**env: str) -> dict[str, str]:
+        return commands.environment(env, plan.read(env), kept.load(tmp_path), "redis://x")
+
+    assert variables()["PORTAL_APPLE_PUSH_URL"] == "https://127.0.0.1:8101"
+    own = variables(PORTAL_APPLE_PASS_CERTIFICATE_FILE="/own.pem")
+    assert [value for name, value in own.items() if name.startswith("PORTAL_APPLE_")] == ["/own.pem"]
+    with_own_authority = variables(PORTAL_APPLE_PUSH_CA="mine")
+    assert "PORTAL_APPLE_PUSH_CA_FILE" not in with_own_authority
+
+
 def test_secrets_are_made_once_and_completed_later(tmp_path: Path) -> None:
     first = kept.load(tmp_path)
     assert kept.load(tmp_path) == first
@@ -223,7 +234,7 @@ def test_secrets_are_made_once_and_completed_later(tmp_path: Path) -> None:
 
 def test_the_same_port_twice_is_refused() -> None:
     port = str(ports.find_free())
-    with pytest.raises(StartError, match="two different ports"):
+    with pytest.raises(StartError, match="must be different ports"):
         plan.check_ports(plan.read({"PORTAL_PORT": port, "SANDBOX_PORT": port}))
 
 

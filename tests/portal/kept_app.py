@@ -44,6 +44,7 @@ def settings(
     redis_server: RedisServer,
     sandbox_port: int,
     portal_port: int,
+    apple_settings: dict[str, str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Settings:
     klaviyo = f"http://127.0.0.1:{sandbox_port}"
@@ -55,6 +56,7 @@ def settings(
         redis_url=redis_server.url,
         klaviyo_client_id=CLIENT_ID,
         klaviyo_client_secret=CLIENT_SECRET,
+        **apple_settings,
     )
 
 
