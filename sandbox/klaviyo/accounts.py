@@ -11,7 +11,7 @@ from sandbox.klaviyo import documents
 from sandbox.klaviyo.documents import Resource
 from sandbox.klaviyo.errors import not_found
 from sandbox.klaviyo.gate import Call, operation
-from sandbox.klaviyo.store import Row
+from sandbox.store import Row
 
 _FIELDS = (
     "test_account", "contact_information", "industry", "timezone", "preferred_currency", "public_api_key", "locale",

@@ -13,10 +13,10 @@ from sandbox.klaviyo import faults, planting
 from sandbox.klaviyo.events import event_id
 from sandbox.klaviyo.operations import ALL_SCOPES
 from sandbox.klaviyo.planting import ControlError
-from sandbox.klaviyo.sameorigin import same_origin_only
-from sandbox.klaviyo.store import Row
 from sandbox.klaviyo.switches import iso
 from sandbox.klaviyo.world import World, world
+from sandbox.sameorigin import same_origin_only
+from sandbox.store import Row
 
 bp = Blueprint("sandbox_control", __name__, url_prefix="/_sandbox")
 

@@ -14,8 +14,8 @@ from sandbox.klaviyo.documents import Resource, relation
 from sandbox.klaviyo.errors import ApiError, bad_request, not_found
 from sandbox.klaviyo.gate import Call, operation
 from sandbox.klaviyo.persons import Problems
-from sandbox.klaviyo.store import Row
 from sandbox.klaviyo.switches import iso
+from sandbox.store import Row
 
 _ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz"
 _BASE = len(_ALPHABET)

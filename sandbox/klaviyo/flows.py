@@ -9,8 +9,8 @@ from sandbox.klaviyo import documents, filters, paging
 from sandbox.klaviyo.documents import Resource, relation
 from sandbox.klaviyo.errors import not_found
 from sandbox.klaviyo.gate import Call, operation
-from sandbox.klaviyo.store import Row
 from sandbox.klaviyo.switches import iso
+from sandbox.store import Row
 
 FIELDS = ("name", "status", "archived", "created", "updated", "trigger_type")
 _INCLUDED = ("flow-actions", "tags")

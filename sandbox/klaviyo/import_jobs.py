@@ -12,8 +12,8 @@ from sandbox.klaviyo.documents import Resource, relation
 from sandbox.klaviyo.errors import ApiError, invalid, not_found
 from sandbox.klaviyo.gate import Call, operation
 from sandbox.klaviyo.persons import Problems
-from sandbox.klaviyo.store import Row
 from sandbox.klaviyo.switches import iso
+from sandbox.store import Row
 
 _PATH = "profile-bulk-import-jobs"
 _WEEK_SECONDS = 7 * 86400

@@ -16,8 +16,8 @@ from sandbox.klaviyo import incoming
 from sandbox.klaviyo.incoming import Entry
 from sandbox.klaviyo.journal import Journal
 from sandbox.klaviyo.recording import Recording
-from sandbox.klaviyo.store import Store
 from sandbox.klaviyo.switches import Switches
+from sandbox.store import Store
 
 log = logging.getLogger(__name__)
 

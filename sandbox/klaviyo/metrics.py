@@ -11,9 +11,9 @@ from sandbox.klaviyo import documents, filters, flows, paging
 from sandbox.klaviyo.documents import Resource, relation
 from sandbox.klaviyo.errors import not_found
 from sandbox.klaviyo.gate import Call, operation
-from sandbox.klaviyo.store import Row
 from sandbox.klaviyo.switches import iso
 from sandbox.klaviyo.world import World
+from sandbox.store import Row
 
 FIELDS = ("name", "created", "updated", "integration")
 _NATIVE = "klaviyo"

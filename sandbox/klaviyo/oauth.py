@@ -17,9 +17,9 @@ from flask import Blueprint, Response, g, jsonify, redirect, render_template, re
 from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.klaviyo.operations import ALL_SCOPES, Tier
-from sandbox.klaviyo.sameorigin import same_origin_only
-from sandbox.klaviyo.store import Row
 from sandbox.klaviyo.world import World, world
+from sandbox.sameorigin import same_origin_only
+from sandbox.store import Row
 
 bp = Blueprint("klaviyo_oauth", __name__)
 _VERIFIER = re.compile(r"[a-zA-Z0-9\-._~]{43,128}")

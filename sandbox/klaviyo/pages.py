@@ -11,10 +11,10 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.klaviyo import events, faults, metrics, segments, showing
 from sandbox.klaviyo.faults import Fault
-from sandbox.klaviyo.sameorigin import same_origin_only
-from sandbox.klaviyo.store import Row
 from sandbox.klaviyo.switches import iso
 from sandbox.klaviyo.world import world
+from sandbox.sameorigin import same_origin_only
+from sandbox.store import Row
 
 bp = Blueprint("sandbox_pages", __name__)
 _PER_PAGE = 50

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from flask import request
 
 from sandbox.klaviyo.errors import bad_request
-from sandbox.klaviyo.store import Row, Store
+from sandbox.store import Row, Store
 
 HOST = "https://a.klaviyo.com"
 

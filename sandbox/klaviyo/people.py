@@ -11,7 +11,7 @@ from typing import Any
 
 from sandbox.klaviyo import persons
 from sandbox.klaviyo.persons import Identifier, Person
-from sandbox.klaviyo.store import Store
+from sandbox.store import Store
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [a + b for a in _CROCKFORD for b in _CROCKFORD]

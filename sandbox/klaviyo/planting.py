@@ -9,8 +9,8 @@ from typing import Any
 from sandbox.klaviyo.people import new_profile_id
 from sandbox.klaviyo.recording import short_id
 from sandbox.klaviyo.segments import member_count, segment_resource
-from sandbox.klaviyo.store import Row
 from sandbox.klaviyo.world import World
+from sandbox.store import Row
 
 _MOST_PROFILES = 2_000_000
 _AT_ONCE = 20_000

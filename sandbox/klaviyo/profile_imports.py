@@ -17,8 +17,8 @@ from sandbox.klaviyo import persons
 from sandbox.klaviyo.errors import invalid
 from sandbox.klaviyo.people import People
 from sandbox.klaviyo.persons import Person, Problems
-from sandbox.klaviyo.store import Row, Store
 from sandbox.klaviyo.switches import Switches
+from sandbox.store import Row, Store
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from sandbox.klaviyo.errors import ApiError, bad_request, duplicate_profile, inv
 from sandbox.klaviyo.gate import Call, operation
 from sandbox.klaviyo.people import People
 from sandbox.klaviyo.persons import Person, Problems
-from sandbox.klaviyo.store import Row, Store
 from sandbox.klaviyo.switches import iso
+from sandbox.store import Row, Store
 
 _IDENTIFIERS = ("email", "phone_number", "external_id", "anonymous_id")
 _TEXTS = ("first_name", "last_name", "organization", "locale", "title", "image")

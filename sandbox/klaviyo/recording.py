@@ -10,7 +10,7 @@ from typing import Any
 
 from sandbox.klaviyo.incoming import Entry
 from sandbox.klaviyo.people import People
-from sandbox.klaviyo.store import Store
+from sandbox.store import Store
 
 _SHORT = string.ascii_letters + string.digits
 

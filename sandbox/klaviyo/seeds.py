@@ -10,7 +10,7 @@ from typing import Any
 from sandbox.config import Config
 from sandbox.klaviyo.operations import ALL_SCOPES
 from sandbox.klaviyo.people import new_profile_id
-from sandbox.klaviyo.store import Store
+from sandbox.store import Store
 
 NORDIC, HARBOR = "K9x2Lm", "H4rB0r"
 _DAY = 86400.0

@@ -11,8 +11,8 @@ from sandbox.klaviyo import documents, filters, flows, paging, profiles
 from sandbox.klaviyo.documents import Resource, relation
 from sandbox.klaviyo.errors import not_found
 from sandbox.klaviyo.gate import Call, operation
-from sandbox.klaviyo.store import Row, Store
 from sandbox.klaviyo.switches import iso
+from sandbox.store import Row, Store
 
 FIELDS = ("name", "definition", "created", "updated", "is_active", "is_processing", "is_starred", "profile_count")
 _SORTS = {"created": "created", "id": "id", "name": "name", "updated": "updated"}

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from sandbox.klaviyo.store import Store
+from sandbox.store import Store
 
 
 @dataclass

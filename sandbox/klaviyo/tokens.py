@@ -10,8 +10,8 @@ import sqlite3
 from dataclasses import dataclass
 
 from sandbox.config import Config
-from sandbox.klaviyo.store import Row, Store
 from sandbox.klaviyo.switches import Switches
+from sandbox.store import Row, Store
 
 REFRESH_IDLE_SECONDS = 90 * 86400
 

@@ -12,16 +12,16 @@ from sandbox.klaviyo.inbox import Inbox
 from sandbox.klaviyo.limits import Limits
 from sandbox.klaviyo.profile_imports import Importer
 from sandbox.klaviyo.recorder import Recorder
-from sandbox.klaviyo.schema import DATA_TABLES, EVENT_TABLES
-from sandbox.klaviyo.store import Row, Store
+from sandbox.klaviyo.schema import DATA_TABLES, EVENT_TABLES, TABLES
 from sandbox.klaviyo.switches import Switches
 from sandbox.klaviyo.tokens import Tokens
+from sandbox.store import Row, Store
 
 
 class World:
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.store = Store(config.data_dir / "sandbox.sqlite3")
+        self.store = Store(config.data_dir / "sandbox.sqlite3", TABLES)
         self.switches = Switches()
         self.switches.load(self.store)
         self._apply_start_settings()

@@ -78,6 +78,8 @@ def test_one_secret_does_not_serve_for_two_purposes() -> None:
         ("PORTAL_ENCRYPTION_KEYS", "id:" + base64.b64encode(b"too short").decode()),
         ("PORTAL_ENCRYPTION_KEYS", "id:not base64"),
         ("PORTAL_SECRET_KEY_FILE", "/nowhere/at/all"),
+        ("PORTAL_APPLE_PASS_CERTIFICATE", "/etc/pass.pem"),
+        ("PORTAL_APPLE_PUSH_URL", "api.push.apple.com"),
     ],
 )
 def test_a_wrong_value_is_said_by_its_name(name: str, value: str) -> None:

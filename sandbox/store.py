@@ -10,13 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sandbox.klaviyo.schema import TABLES
-
 Row = sqlite3.Row
 
 
 class Store:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, tables: Sequence[str]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         self._lock = threading.Lock()
@@ -26,7 +24,7 @@ class Store:
         self._writer.execute("PRAGMA cache_size = -48000")
         self._writer.execute("PRAGMA wal_autocheckpoint = 4000")
         self._next: dict[str, int] = {}
-        for statement in TABLES:
+        for statement in tables:
             self._writer.execute(statement)
 
     def _connect(self) -> sqlite3.Connection:
