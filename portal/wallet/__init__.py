@@ -1,0 +1,40 @@
+"""A small library for loyalty cards in Apple Wallet. Knows nothing of the portal: no settings, no rows, no Flask.
+
+`read_certificate(files, password)` checks an upload; `Signer(certificate)` is made once and kept;
+`build_pass(StoreCard(...), Images({...}), signer)` is the `.pkpass`. What is wrong with any of them is a `WalletError`.
+"""
+
+from portal.wallet.apple_certificates import PassCertificate, read_certificate
+from portal.wallet.apple_fields import Alignment, DateStyle, Detector, Field, NumberStyle, link
+from portal.wallet.apple_pass import Action, ActionType, Barcode, BarcodeFormat, Location, StoreCard, WebService
+from portal.wallet.apple_signing import MEDIA_TYPE, Images, Signer, build_pass
+from portal.wallet.colours import Colour, contrast
+from portal.wallet.errors import CardError, CertificateError, ImageError, WalletError
+
+__all__ = [
+    "MEDIA_TYPE",
+    "Action",
+    "ActionType",
+    "Alignment",
+    "Barcode",
+    "BarcodeFormat",
+    "CardError",
+    "CertificateError",
+    "Colour",
+    "DateStyle",
+    "Detector",
+    "Field",
+    "ImageError",
+    "Images",
+    "Location",
+    "NumberStyle",
+    "PassCertificate",
+    "Signer",
+    "StoreCard",
+    "WalletError",
+    "WebService",
+    "build_pass",
+    "contrast",
+    "link",
+    "read_certificate",
+]
