@@ -2,6 +2,7 @@
 
 `read_certificate(files, password)` checks an upload; `Signer(certificate)` is made once and kept;
 `build_pass(StoreCard(...), Images({...}), signer)` is the `.pkpass`. What is wrong with any of them is a `WalletError`.
+Google Wallet has its own place to import from: `portal.wallet.google`.
 """
 
 from portal.wallet.apple_certificates import PassCertificate, read_certificate
