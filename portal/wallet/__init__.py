@@ -1,8 +1,8 @@
 """A small library for loyalty cards in Apple Wallet. Knows nothing of the portal: no settings, no rows, no Flask.
 
 `read_certificate(files, password)` checks an upload; `Signer(certificate)` is made once and kept;
-`build_pass(StoreCard(...), Images({...}), signer)` is the `.pkpass`. What is wrong with any of them is a `WalletError`.
-Google Wallet has its own place to import from: `portal.wallet.google`.
+`prepare(Slot.LOGO, upload).files` are pictures for `Images`; `build_pass(StoreCard(...), Images(files), signer)` is the `.pkpass`.
+What is wrong with any of them is a `WalletError`. Google Wallet has its own place to import from: `portal.wallet.google`.
 """
 
 from portal.wallet.apple_certificates import PassCertificate, read_certificate
@@ -11,6 +11,7 @@ from portal.wallet.apple_pass import Action, ActionType, Barcode, BarcodeFormat,
 from portal.wallet.apple_signing import MEDIA_TYPE, Images, Signer, build_pass
 from portal.wallet.colours import Colour, contrast
 from portal.wallet.errors import CardError, CertificateError, ImageError, WalletError
+from portal.wallet.images import Prepared, Slot, prepare
 
 __all__ = [
     "MEDIA_TYPE",
@@ -30,12 +31,15 @@ __all__ = [
     "Location",
     "NumberStyle",
     "PassCertificate",
+    "Prepared",
     "Signer",
+    "Slot",
     "StoreCard",
     "WalletError",
     "WebService",
     "build_pass",
     "contrast",
     "link",
+    "prepare",
     "read_certificate",
 ]
