@@ -36,6 +36,7 @@ class Stack:
         wanted = {
             "PORTAL_PORT": str(ports.find_free()),
             "SANDBOX_PORT": str(ports.find_free()),
+            "SANDBOX_APNS_PORT": str(ports.find_free()),
             "PORTAL_DATA_DIR": str(folder),
         }
         self.plan = plan.read(wanted)
@@ -77,6 +78,7 @@ class Stack:
         return [self.web, *self.delivering, *self.ground]
 
     def start(self) -> None:
+        self._run(commands.apple_authority())
         self._flask("db", "upgrade")
         key_file = self._folder / "api-key.txt"
         self._flask("demo", "--email", self.secrets.email, "--api-key-out", str(key_file))
@@ -92,13 +94,11 @@ class Stack:
             child.start()
 
     def _flask(self, *words: str) -> None:
-        child = Child(
-            "flask",
-            commands.flask(*words),
-            {**self.env, "PORTAL_DEMO_PASSWORD": self.secrets.password},
-            self.plan.logs,
-            commands.ROOT,
-        )
+        self._run(commands.flask(*words))
+
+    def _run(self, command: list[str]) -> None:
+        env = {**self.env, "PORTAL_DEMO_PASSWORD": self.secrets.password}
+        child = Child("prepare", command, env, self.plan.logs, commands.ROOT)
         child.start()
         assert child.process is not None
         if child.process.wait():

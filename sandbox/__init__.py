@@ -8,8 +8,8 @@ import gc
 from flask import Flask, Response
 from jinja2 import StrictUndefined
 
-from sandbox import klaviyo
-from sandbox.apple import authority
+from sandbox import apple, klaviyo
+from sandbox.apple.pushes import Answer
 from sandbox.config import Config
 
 _HEADERS = {
@@ -31,9 +31,8 @@ def create_app(settings: Config | None = None) -> Flask:
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     config = settings or Config.from_env()
-    klaviyo.install(app, config)
-    if config.apns_port:
-        authority.at_home(config.apple_dir)
+    here = klaviyo.install(app, config)
+    apple.install(app, config, here, lambda _token, _topic: Answer())
     app.after_request(_secure)
     return app
 

@@ -19,6 +19,7 @@ def environment(data_dir: Path, **more: str) -> dict[str, str]:
     chosen = {
         "PORTAL_PORT": str(ports.find_free()),
         "SANDBOX_PORT": str(ports.find_free()),
+        "SANDBOX_APNS_PORT": str(ports.find_free()),
         "PORTAL_DATA_DIR": str(data_dir),
     }
     return {**plain, **chosen, **more}

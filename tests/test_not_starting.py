@@ -18,7 +18,7 @@ def env(tmp_path: Path) -> dict[str, str]:
     return environment(tmp_path / "var")
 
 
-@pytest.mark.parametrize("name", ["PORTAL_PORT", "SANDBOX_PORT"])
+@pytest.mark.parametrize("name", ["PORTAL_PORT", "SANDBOX_PORT", "SANDBOX_APNS_PORT"])
 def test_a_taken_port_is_one_line_that_names_the_variable(name: str, env: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", int(env[name]))):
         done = run(env)

@@ -10,7 +10,12 @@ from typing import Any
 
 KINDS = (
     "status", "hang_after_accept", "hang_before", "garbage", "html_403", "slow", "drip", "reset", "redirect",
+    "goaway",
 )  # fmt: skip
+# Paths of Apple's push service, and what can go wrong there; a fault for any path is one of Klaviyo's.
+_PUSHES = "/3/"
+_KINDS_OF_PUSHES = {"status", "hang_after_accept", "hang_before", "slow", "reset", "goaway"}
+_LISTED_OF_PUSHES = ", ".join(sorted(_KINDS_OF_PUSHES))
 _LET_THROUGH = {"hang_after_accept", "slow", "drip"}
 _LONGEST_SECONDS = 300
 _numbers = itertools.count(1)
@@ -27,6 +32,9 @@ class Fault:
     times: int | None = 1
     account: str | None = None
     accept: bool = False
+    # What Apple's push service says beside the status; the timestamp in milliseconds, with 410.
+    reason: str | None = None
+    timestamp: int | None = None
     used: int = 0
     number: int = field(default_factory=lambda: next(_numbers))
 
@@ -34,8 +42,12 @@ class Fault:
         return {
             "id": self.number, "fault": self.kind, "match": {"path": self.path, "method": self.method},
             "status": self.status, "retry_after": self.retry_after, "seconds": self.seconds, "times": self.times,
-            "account": self.account, "accept": self.accept, "used": self.used,
+            "account": self.account, "accept": self.accept, "reason": self.reason, "timestamp": self.timestamp, "used": self.used,
         }  # fmt: skip
+
+    @property
+    def for_pushes(self) -> bool:
+        return str(self.path).startswith(_PUSHES)
 
     @property
     def lets_through(self) -> bool:
@@ -81,7 +93,14 @@ class Faults:
 def _matches(fault: Fault, method: str, path: str, account: str | None) -> bool:
     if fault.method and fault.method.upper() != method:
         return False
+    if fault.for_pushes != path.startswith(_PUSHES):
+        return False
     return path.startswith(fault.path) and (fault.account is None or fault.account == account)
+
+
+_MEMBERS = {
+    "match", "fault", "status", "retry_after", "seconds", "times", "account", "accept", "reason", "timestamp",
+}  # fmt: skip
 
 
 def from_request(wanted: Any) -> Fault | str:
@@ -91,13 +110,14 @@ def from_request(wanted: Any) -> Fault | str:
     match = wanted.get("match") or {}
     if not isinstance(match, dict):
         return "match must be an object with path and method"
-    unknown = set(wanted) - {"match", "fault", "status", "retry_after", "seconds", "times", "account", "accept"}
+    unknown = set(wanted) - _MEMBERS
     if unknown or set(match) - {"path", "method"}:
         return f"unknown members: {', '.join(sorted(unknown | (set(match) - {'path', 'method'})))}"
     fault = Fault(
         kind=wanted.get("fault", "status"), path=match.get("path") or "/", method=match.get("method"),
         status=wanted.get("status", 500), retry_after=wanted.get("retry_after"), seconds=wanted.get("seconds", 3.0),
         times=wanted.get("times", 1), account=wanted.get("account"), accept=wanted.get("accept", False),
+        reason=wanted.get("reason"), timestamp=wanted.get("timestamp"),
     )  # fmt: skip
     return _complaint(fault) or fault
 
@@ -106,6 +126,7 @@ def _complaint(fault: Fault) -> str | None:
     checks = (
         (fault.kind in KINDS, f"fault must be one of {', '.join(KINDS)}"),
         (isinstance(fault.path, str), "match.path must be a text"),
+        (_can_happen(fault), f"under {_PUSHES}, and goaway there only, fault must be one of {_LISTED_OF_PUSHES}"),
         (fault.method is None or isinstance(fault.method, str), "match.method must be a text"),
         (_whole(fault.status, 200, 599), "status must be a number from 200 to 599"),
         (fault.retry_after is None or _whole(fault.retry_after, 0, 10**6), "retry_after must be whole seconds"),
@@ -113,8 +134,14 @@ def _complaint(fault: Fault) -> str | None:
         (fault.times is None or _whole(fault.times, 1, 10**9), "times must be a whole number, or null for always"),
         (fault.account is None or isinstance(fault.account, str), "account must be an account's id"),
         (isinstance(fault.accept, bool), "accept must be true or false"),
+        (fault.reason is None or isinstance(fault.reason, str), "reason must be a text"),
+        (fault.timestamp is None or _whole(fault.timestamp, 0, 10**14), "timestamp must be whole milliseconds"),
     )
     return next((message for good, message in checks if not good), None)
+
+
+def _can_happen(fault: Fault) -> bool:
+    return fault.kind in _KINDS_OF_PUSHES if fault.for_pushes else fault.kind != "goaway"
 
 
 def _whole(value: object, low: int, high: int) -> bool:

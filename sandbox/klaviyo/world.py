@@ -3,6 +3,8 @@
 Handlers get it from `world()`; nothing here is a module global, so that two sandboxes can live in one process.
 """
 
+from typing import Protocol
+
 from flask import current_app
 
 from sandbox.config import Config
@@ -18,9 +20,17 @@ from sandbox.klaviyo.tokens import Tokens
 from sandbox.store import Row, Store
 
 
+class Neighbour(Protocol):
+    """Another stand-in of the same sandbox: set back and closed together with this one."""
+
+    def reset(self) -> None: ...
+    def close(self) -> None: ...
+
+
 class World:
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.beside: list[Neighbour] = []
         self.store = Store(config.data_dir / "sandbox.sqlite3", TABLES)
         self.switches = Switches()
         self.switches.load(self.store)
@@ -60,8 +70,12 @@ class World:
             self._apply_start_settings()
             self.tokens.forget()
             seeds.plant(self.store, self.switches.now(), self.config)
+        for each in self.beside:
+            each.reset()
 
     def close(self) -> None:
+        for each in self.beside:
+            each.close()
         self.inbox.stop()
         self.importer.stop()
         self.store.close()
