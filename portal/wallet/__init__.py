@@ -2,9 +2,12 @@
 
 `read_certificate(files, password)` checks an upload; `Signer(certificate)` is made once and kept;
 `prepare(Slot.LOGO, upload).files` are pictures for `Images`; `build_pass(StoreCard(...), Images(files), signer)` is the `.pkpass`.
-What is wrong with any of them is a `WalletError`. Google Wallet has its own place to import from: `portal.wallet.google`.
+`with Pusher(certificate) as pusher: pusher.push_many(tokens)` wakes phones and says what became of each, without raising.
+What is wrong with an upload or a card is a `WalletError`. Google Wallet has its own place to import from: `portal.wallet.google`.
 """
 
+from portal.wallet.apns import Pusher
+from portal.wallet.apns_answer import Outcome, Pushed
 from portal.wallet.apple_certificates import PassCertificate, read_certificate
 from portal.wallet.apple_fields import Alignment, DateStyle, Detector, Field, NumberStyle, link
 from portal.wallet.apple_pass import Action, ActionType, Barcode, BarcodeFormat, Location, StoreCard, WebService
@@ -30,8 +33,11 @@ __all__ = [
     "Images",
     "Location",
     "NumberStyle",
+    "Outcome",
     "PassCertificate",
     "Prepared",
+    "Pushed",
+    "Pusher",
     "Signer",
     "Slot",
     "StoreCard",

@@ -76,6 +76,7 @@ class Authority:
         begins: datetime = NOW - timedelta(days=400),
         days: int = 765,
         authority: bool = False,
+        host: str | None = None,
     ) -> Issued:
         """A pass certificate by the intermediate, unless told otherwise."""
         name = name or subject(uid=PASS_TYPE, cn=f"Pass Type ID: {PASS_TYPE}", ou=TEAM, o="Nordic Coffee ApS")
@@ -91,4 +92,6 @@ class Authority:
             .not_valid_after(begins + timedelta(days=days))
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
         )
+        if host:
+            builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
         return Issued(builder.sign(above.key if above else key, hashes.SHA256()), key)
