@@ -10,6 +10,8 @@ from bench.delivery import with_limits, without_limits
 from bench.ingest import ingest
 from bench.lag import lag
 from bench.memory import memory
+from bench.passes import passes
+from bench.pushes import pushes
 from bench.stack import DATABASES
 
 BENCHMARKS = {
@@ -19,15 +21,20 @@ BENCHMARKS = {
     "lag": lag,
     "memory": memory,
 }
+WITHOUT_DATABASE = {"passes": passes, "pushes": pushes}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="*", choices=[[], *BENCHMARKS], metavar="what", help=", ".join(BENCHMARKS))
+    names = [*BENCHMARKS, *WITHOUT_DATABASE]
+    parser.add_argument("what", nargs="*", choices=[[], *names], metavar="what", help=", ".join(names))
     parser.add_argument("--database", choices=DATABASES, help="both, one after the other, if left out")
     options = parser.parse_args()
     print(f"{os.cpu_count()} cores, Python {platform.python_version()}")
-    for name in options.what or BENCHMARKS:
+    for name in options.what or names:
+        if name in WITHOUT_DATABASE:
+            WITHOUT_DATABASE[name]()
+            continue
         for database in [options.database] if options.database else DATABASES:
             BENCHMARKS[name](database)
 
