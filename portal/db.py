@@ -11,17 +11,14 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any, ParamSpec, TypeVar, cast
 
-import psycopg
 from flask import current_app
 from flask_sqlalchemy import SQLAlchemy
-from psycopg import sql
 from sqlalchemy import (
     ARRAY,
     BigInteger,
@@ -32,21 +29,13 @@ from sqlalchemy import (
     Executable,
     Integer,
     MetaData,
-    Table,
     TypeDecorator,
     any_,
-    bindparam,
     event,
-    func,
-    insert,
     literal,
-    select,
-    true,
-    union_all,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, CursorResult, Result
-from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import DeclarativeBase
 
 P = ParamSpec("P")
@@ -137,6 +126,12 @@ def new_id() -> int:
     return new_ids(1)[0]
 
 
+def forget_last_id() -> None:
+    """Let ids follow the clock again after it was set back."""
+    global _last_id
+    _last_id = 0
+
+
 def first_id_at(moment: datetime) -> int:
     """No id is less than this that was made at that moment or later."""
     return max(0, int(moment.timestamp() * 1000) - _EPOCH_MS) << 22
@@ -194,38 +189,6 @@ def insert_or_update(model: type[Model]) -> postgresql.Insert | sqlite.Insert:
     return postgresql.insert(model) if db.engine.dialect.name == "postgresql" else sqlite.insert(model)
 
 
-def insert_rows(model: type[Model], rows: Sequence[dict[str, Any]]) -> None:
-    """Many rows at once, past the ORM. Every row names the same columns in the same order, with plain values.
-
-    Raises `sqlalchemy.exc.IntegrityError`, or `OperationalError` as any statement does.
-    """
-    table = cast("Table", model.__table__)
-    if db.engine.dialect.name == "postgresql":
-        _copy_rows(table, rows)
-    else:
-        run(_insert(table), list(rows))
-
-
-@cache
-def _insert(table: Table) -> Executable:
-    return insert(table)
-
-
-def _copy_rows(table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """COPY takes rows several times as fast as INSERT, which psycopg sends one by one."""
-    columns = sql.SQL(", ").join(map(sql.Identifier, rows[0]))
-    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table.name), columns)
-    connection = db.session.connection().connection.driver_connection
-    try:
-        with connection.cursor().copy(statement) as copy:  # type: ignore[union-attr]
-            for row in rows:
-                copy.write_row(list(row.values()))
-    except psycopg.IntegrityError as error:
-        raise IntegrityError("COPY", None, error) from error
-    except psycopg.OperationalError as error:  # a deadlock, a database that goes away
-        raise OperationalError("COPY", None, error) from error
-
-
 def one_of(column: Any, values: Iterable[Any]) -> ColumnElement[bool]:
     """`column IN (values)` for many values; PostgreSQL reads one array far sooner than a thousand parameters."""
     values = list(values)
@@ -239,41 +202,6 @@ def one_of(column: Any, values: Iterable[Any]) -> ColumnElement[bool]:
 def run(statement: Executable, parameters: Any = None) -> Result[Any]:
     """A statement past the ORM: plain rows. For what is asked for every event, with statements that are built once."""
     return db.session.connection().execute(statement, parameters)
-
-
-def find_unique(
-    columns: tuple[Any, ...], owner: Any, owner_id: int, wanted: Mapping[Any, Iterable[Any]]
-) -> Sequence[Any]:
-    """Rows of one owner in which a unique column has one of many values, for each column of `wanted`."""
-    values = {column.name: list(those) for column, those in wanted.items()}
-    one_each = all(len(those) == 1 for those in values.values())
-    statement = _unique_search(db.engine.dialect.name, columns, owner, tuple(wanted), one_each)
-    parameters = {name: those[0] if one_each else those for name, those in values.items()}
-    rows: Sequence[Any] = run(statement, {"owner": owner_id, **parameters}).all()
-    return rows
-
-
-@cache
-def _unique_search(
-    dialect: str, columns: tuple[Any, ...], owner: Any, wanted: tuple[Any, ...], one_each: bool
-) -> Executable:
-    owned = owner == bindparam("owner")
-    if one_each:
-        searches = [select(*columns).where(owned, column == bindparam(column.name)) for column in wanted]
-    else:
-        searches = [_search(dialect, columns, owned, column) for column in wanted]
-    return searches[0] if len(searches) == 1 else union_all(*searches)
-
-
-def _search(dialect: str, columns: tuple[Any, ...], owned: ColumnElement[bool], column: Any) -> Any:
-    """PostgreSQL is made to look up each value by itself: given the list as a whole it may read every row of the owner instead,
-    and does so while it has no statistics of a young table."""
-    if dialect != "postgresql":
-        return select(*columns).where(owned, column.in_(bindparam(column.name, expanding=True)))
-    values = bindparam(column.name, type_=ARRAY(column.type))
-    each = func.unnest(values).table_valued("value", name=f"wanted_{column.name}").render_derived()
-    found = select(*columns).where(owned, column == each.c.value).correlate(each).limit(1).lateral("found")
-    return select(found).select_from(each).join(found, true())
 
 
 def changed_rows(result: Result[Any]) -> int:

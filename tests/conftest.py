@@ -23,7 +23,7 @@ from playwright.sync_api import Browser, Page
 from launch import ports
 from portal import create_app
 from portal.config import Settings
-from portal.db import db
+from portal.db import db, forget_last_id
 from portal.jobs import deliveries
 from sandbox.apple import authority
 from sandbox.apple.authority import Authority
@@ -52,6 +52,13 @@ def nothing_leaves_this_machine() -> Iterator[None]:
         patch.setattr(socket.socket, name, _only_here(getattr(socket.socket, name)))
     yield
     patch.undo()
+
+
+@pytest.fixture(autouse=True)
+def ids_follow_the_clock() -> Iterator[None]:
+    """Ids never fall, so that a test that travels ahead would leave the others with ids of its time."""
+    yield
+    forget_last_id()
 
 
 def _only_here(connect: Any) -> Any:

@@ -255,4 +255,8 @@ class Processes:
 def _without_lost_redis(log: str) -> str:
     """RQ logs an exception when it loses Redis; that is its way of saying so."""
     lines = log.splitlines()
-    return "\n".join(line for line in lines if not ('"rq.worker"' in line and "redis.exceptions" in line))
+    return "\n".join(
+        line
+        for line in lines
+        if not ('"rq.worker"' in line and ("redis.exceptions" in line or "rq.exceptions" in line))
+    )

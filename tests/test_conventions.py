@@ -9,7 +9,7 @@ from importlib import import_module
 from portal import queue
 from tests.sources import MODULES, PORTAL, Module
 
-GROUND = {"config", "db", "crypto", "errors", "queue", "logs"}
+GROUND = {"bulk", "config", "db", "crypto", "errors", "queue", "logs"}
 MODELS, EXCHANGE, KLAVIYO, WALLET, SERVICES, WEB = "models", "exchange", "klaviyo", "wallet", "services", "web"
 # What each part of the portal may import of the portal; a part may always import itself.
 MAY_IMPORT = {

@@ -3,16 +3,30 @@
 from portal.models.account import ApiKey, LoginFailure, LoginSession, Merchant, Role, User
 from portal.models.audit import AuditEntry
 from portal.models.connection import Connection, ConnectionState, EventChoice, Module, ModuleSwitch, OldGrant
-from portal.models.customer import Customer
+from portal.models.customer import CardStatus, Customer
 from portal.models.delivery import Call, Delivery, DeliveryLag, DeliveryMinute, DeliveryState, in_state
 from portal.models.event import Event, Unsent
 from portal.models.heartbeat import Heartbeat, PeriodicTask
+from portal.models.loyalty import (
+    Channel,
+    PointsChange,
+    Programme,
+    Redemption,
+    Reward,
+    Rounding,
+    Tier,
+    TierBasis,
+    TierLoss,
+)
+from portal.models.profile import ProfileSync
 from portal.models.segment import Segment
 
 __all__ = [
     "ApiKey",
     "AuditEntry",
     "Call",
+    "CardStatus",
+    "Channel",
     "Connection",
     "ConnectionState",
     "Customer",
@@ -30,8 +44,17 @@ __all__ = [
     "ModuleSwitch",
     "OldGrant",
     "PeriodicTask",
+    "PointsChange",
+    "ProfileSync",
+    "Programme",
+    "Redemption",
+    "Reward",
     "Role",
+    "Rounding",
     "Segment",
+    "Tier",
+    "TierBasis",
+    "TierLoss",
     "Unsent",
     "User",
     "in_state",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import datetime
+from enum import StrEnum
 
-from sqlalchemy import ForeignKey, String, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, SmallInteger, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.db import BigId, Model, UtcDateTime, utcnow
@@ -12,8 +14,25 @@ from portal.db import BigId, Model, UtcDateTime, utcnow
 ID_PREFIX = "cus_"
 
 
+class CardStatus(StrEnum):
+    """Whether the customer's card is on a phone; the values are those of `jericommerce_wallet_pass_status`."""
+
+    INSTALLED = "installed"
+    UNINSTALLED = "uninstalled"
+    NOT_INSTALLED = "not_installed"
+
+
+def new_link_token() -> str:
+    """128 bits: whoever has the link has the card."""
+    return secrets.token_urlsafe(16)
+
+
+_REVIEW_DUE = text("tier_review_at IS NOT NULL")
+_BORN = text("birthday IS NOT NULL")
+
+
 class Customer(Model):
-    """One row is a person in one merchant's programme, known by at least one identifier."""
+    """One row is a person in one merchant's programme, known by at least one identifier, and where they stand in it."""
 
     __tablename__ = "customers"
     __table_args__ = (
@@ -22,6 +41,12 @@ class Customer(Model):
         UniqueConstraint("email", "merchant_id"),
         UniqueConstraint("phone", "merchant_id"),
         UniqueConstraint("klaviyo_profile_id", "merchant_id"),
+        Index("uq_customers_link_token", "link_token", unique=True),
+        Index("ix_customers_merchant_id_id", "merchant_id", "id"),
+        Index("ix_customers_merchant_id_tier_id_id", "merchant_id", "tier_id", "id"),
+        Index("ix_customers_merchant_id_card_status_id", "merchant_id", "card_status", "id"),
+        Index("ix_customers_tier_review", "tier_review_at", sqlite_where=_REVIEW_DUE, postgresql_where=_REVIEW_DUE),
+        Index("ix_customers_birthday", "birthday", "id", sqlite_where=_BORN, postgresql_where=_BORN),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -33,16 +58,54 @@ class Customer(Model):
     klaviyo_profile_id: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)
 
+    first_name: Mapped[str | None] = mapped_column(String(100))
+    last_name: Mapped[str | None] = mapped_column(String(100))
+    # Month * 100 + day. The year is not asked for: an age is never told.
+    birthday: Mapped[int | None] = mapped_column(SmallInteger)
+    # The year, in the merchant's time zone, whose birthday has been told.
+    birthday_told_in: Mapped[int | None] = mapped_column(SmallInteger)
+    # When they joined, where that was before they were known here.
+    joined_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    # Hundredths of points: now, and all that was ever added.
+    balance: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    earned: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    tier_id: Mapped[int | None] = mapped_column(BigId)
+    tier_entered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    tier_expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # When the tier may change without an event: it expires, or points leave the period that counts.
+    tier_review_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    # The secret part of the smart link: stable, and drawn anew where the link is withdrawn.
+    link_token: Mapped[str] = mapped_column(String(32), default=new_link_token, server_default="")
+    card_status: Mapped[CardStatus] = mapped_column(
+        String(15), default=CardStatus.NOT_INSTALLED, server_default=CardStatus.NOT_INSTALLED.value
+    )
+    on_ios: Mapped[bool] = mapped_column(default=False, server_default="0")
+    on_android: Mapped[bool] = mapped_column(default=False, server_default="0")
+    pos_scans: Mapped[int] = mapped_column(default=0, server_default="0")
+    last_pos_scan_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
     @property
     def public_id(self) -> str:
         return f"{ID_PREFIX}{self.id}"
 
     @property
     def label(self) -> str:
-        """What a person calls this customer."""
+        """The identifier by which a person finds this customer again."""
         return self.email or self.phone or self.external_id or self.klaviyo_profile_id or self.public_id
+
+    @property
+    def name(self) -> str:
+        """What a person calls this customer."""
+        return " ".join(part for part in (self.first_name, self.last_name) if part) or self.label
 
     @property
     def reachable(self) -> bool:
         """Klaviyo can be told about this customer."""
         return bool(self.klaviyo_profile_id or self.email or self.phone)
+
+    @property
+    def member_since(self) -> datetime:
+        return self.joined_at or self.created_at

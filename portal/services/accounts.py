@@ -18,9 +18,9 @@ from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import delete, func, select
 
-from portal.db import changed_rows, db, utcnow
+from portal.db import changed_rows, db, new_id, utcnow
 from portal.errors import ConflictError, InvalidError, NotFoundError, PortalError, TooManyError
-from portal.models import LoginFailure, LoginSession, Merchant, Role, User
+from portal.models import LoginFailure, LoginSession, Merchant, Programme, Role, User
 
 # OWASP's floor for argon2id: 19 MiB, two passes, one lane.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
@@ -223,12 +223,16 @@ def create_merchant(name: str, *, slug: str | None = None, timezone: str = "UTC"
     _fill(merchant, name, f"{name} Club", slug or re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-"), timezone)
     db.session.add(merchant)
     db.session.flush()
+    db.session.add(Programme(merchant_id=merchant.id))
+    db.session.flush()
     return merchant
 
 
 def update_programme(merchant_id: int, name: str, programme_name: str, slug: str, timezone: str) -> Merchant:
     """Raises `InvalidError` or `ConflictError` with the field."""
     merchant = db.session.get_one(Merchant, merchant_id)
+    if timezone != merchant.timezone:
+        db.session.get_one(Programme, merchant_id).version = new_id()  # the calendar year begins at another moment
     _fill(merchant, name, programme_name, slug, timezone)
     return merchant
 

@@ -6,15 +6,17 @@ a customer is filled in; what is there, or belongs to somebody else, is never ch
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select, update
 
-from portal.db import db, find_unique, insert_rows, new_ids, utcnow
+from portal.bulk import find_unique, insert_rows
+from portal.db import db, new_ids, utcnow
 from portal.models import Customer
-from portal.models.customer import ID_PREFIX
+from portal.models.customer import ID_PREFIX, new_link_token
 
 _TABLE = Customer.__table__
 NAMES = ("external_id", "klaviyo_profile_id", "email", "phone")
@@ -42,6 +44,8 @@ class Person:
     email: str | None
     phone: str | None
     filled: dict[str, str] = field(default_factory=dict)
+    # Made by this very look-up.
+    new: bool = False
 
     @property
     def reachable(self) -> bool:
@@ -80,20 +84,20 @@ class _Known:
 
 
 def identify(merchant_id: int, told: Sequence[Identifiers]) -> list[Person | None]:
-    """The customer of each, found or made; None only where our own id was given and does not exist."""
+    """The customer of each, found or newly thought of; None only where our own id was given and does not exist.
+
+    What is new about them is written by `save`, for those whose event is taken.
+    """
     known = _load(merchant_id, told)
     people: list[Person | None] = []
-    made: list[Person] = []
     for who in told:
         person = known.find(who)
         if person is None and who.id is None:
-            person = Person(new_ids(1)[0], who.external_id, who.klaviyo_profile_id, who.email, who.phone)
+            person = Person(new_ids(1)[0], who.external_id, who.klaviyo_profile_id, who.email, who.phone, new=True)
             known.add(person)
-            made.append(person)
         elif person is not None:
             known.fill(person, who)
         people.append(person)
-    _save(merchant_id, made, known.by_id.values())
     return people
 
 
@@ -110,24 +114,33 @@ def _load(merchant_id: int, told: Sequence[Identifiers]) -> _Known:
     return known
 
 
-def _save(merchant_id: int, made: list[Person], all_people: Iterable[Person]) -> None:
-    if made:
-        now = utcnow()
-        rows = [
-            {
-                "id": person.id,
-                "merchant_id": merchant_id,
-                "created_at": now,
-                **{name: getattr(person, name) for name in NAMES},
-            }
-            for person in made
-        ]
+def save(
+    merchant_id: int,
+    people: Iterable[Person],
+    states: Mapping[int, dict[str, Any]],
+    joined_at: Mapping[int, datetime],
+) -> None:
+    """Write the new ones with their state (all of them, or none), and what is known more about the others."""
+    now = utcnow()
+    rows = []
+    for person in people:
+        if person.new:
+            rows.append(
+                {
+                    "id": person.id,
+                    "merchant_id": merchant_id,
+                    "created_at": now,
+                    "joined_at": joined_at.get(person.id),
+                    "link_token": new_link_token(),
+                    **{name: getattr(person, name) for name in NAMES},
+                    **states.get(person.id, {}),
+                }
+            )
+        elif person.filled:
+            db.session.execute(update(Customer).where(Customer.id == person.id).values(**person.filled))
+    if rows:
         # In one order everywhere: two requests that make the same customers would wait for each other.
         insert_rows(Customer, sorted(rows, key=lambda row: [row[name] or "" for name in NAMES]))
-    new = {person.id for person in made}
-    for person in all_people:
-        if person.filled and person.id not in new:
-            db.session.execute(update(Customer).where(Customer.id == person.id).values(**person.filled))
 
 
 def search(merchant_id: int, text: str, limit: int = 100) -> Sequence[Customer]:

@@ -15,26 +15,17 @@ from portal.blueprints.api.schemas import CustomerRef, DeliveryOut, EventIn, Eve
 from portal.blueprints.api.strict_json import read_json
 from portal.blueprints.api.wording import in_words
 from portal.db import db, utcnow
-from portal.errors import ConflictError, InvalidError, PortalError
+from portal.errors import InvalidError, PortalError
 from portal.models import Delivery, Event
 from portal.models.customer import ID_PREFIX
 from portal.services import activity, events
 from portal.services.catalogue import BY_TYPE
 from portal.services.customers import Identifiers
-from portal.services.events import Told, Verdict
+from portal.services.events import Outcome
+from portal.services.recording import Told
 
 MOST_EVENTS = 1_000
 BATCH = "events"
-
-_REJECTIONS: dict[Verdict, PortalError] = {
-    Verdict.CONFLICT: ConflictError(
-        "Another event was already recorded under this id. Give each event an id of its own.", field="id"
-    ),
-    Verdict.NO_SUCH_CUSTOMER: InvalidError(
-        "There is no customer with this id. Send your own id as external_id, or an email or phone number.",
-        field="customer.id",
-    ),
-}
 
 
 @bp.post("/events")
@@ -74,18 +65,18 @@ def _record(documents: list[Any]) -> list[dict[str, str] | PortalError]:
         except ValidationError as error:
             checked.append(in_words(error))
     right = [each for each in checked if isinstance(each, Told)]
-    verdicts = iter(_store(right))
-    return [each if isinstance(each, PortalError) else _outcome(each, next(verdicts)) for each in checked]
+    outcomes = iter(_store(right))
+    return [each if isinstance(each, PortalError) else _outcome(each, next(outcomes)) for each in checked]
 
 
-def _store(told: Sequence[Told]) -> Sequence[Verdict]:
+def _store(told: Sequence[Told]) -> Sequence[Outcome]:
     if len(told) == 1:
         db.session.rollback()  # whoever waits for a turn must not hold a connection that the writer needs
         return [_singles.record(g.merchant_id, told[0])]
     return _store_together(g.merchant_id, told) if told else ()
 
 
-def _store_together(merchant_id: int, told: Sequence[Told]) -> list[Verdict]:
+def _store_together(merchant_id: int, told: Sequence[Told]) -> list[Outcome]:
     return write(lambda: events.record(merchant_id, told))
 
 
@@ -96,14 +87,14 @@ def _told(document: dict[str, Any], event: EventIn, now: Any) -> Told:
     return Told(
         event_id=event.id,
         type=event.type,
-        customer=_identifiers(event.customer),
+        customer=identifiers_of(event.customer),
         occurred_at=event.occurred_at or now,
         properties=event.properties,
         digest=events.digest_of(document),
     )
 
 
-def _identifiers(ref: CustomerRef) -> Identifiers:
+def identifiers_of(ref: CustomerRef) -> Identifiers:
     return Identifiers(
         id=int(ref.id.removeprefix(ID_PREFIX)) if ref.id else None,
         external_id=ref.external_id,
@@ -113,8 +104,8 @@ def _identifiers(ref: CustomerRef) -> Identifiers:
     )
 
 
-def _outcome(told: Told, verdict: Verdict) -> dict[str, str] | PortalError:
-    return _REJECTIONS.get(verdict) or {"id": told.event_id, "status": verdict.value}
+def _outcome(told: Told, outcome: Outcome) -> dict[str, str] | PortalError:
+    return outcome if isinstance(outcome, PortalError) else {"id": told.event_id, "status": outcome}
 
 
 def _result(document: Any, outcome: dict[str, str] | PortalError) -> dict[str, Any]:

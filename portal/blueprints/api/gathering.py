@@ -10,16 +10,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
-from portal.services.events import Told, Verdict
+from portal.services.events import Outcome
+from portal.services.recording import Told
 
-Record = Callable[[int, Sequence[Told]], list[Verdict]]
+Record = Callable[[int, Sequence[Told]], list[Outcome]]
 
 
 @dataclass(eq=False)
 class _Waiting:
     merchant_id: int
     told: Told
-    verdict: Verdict | None = None
+    outcome: Outcome | None = None
     alone: bool = False
 
 
@@ -32,22 +33,22 @@ class Gathering:
         self._guard = Lock()
         self._waiting: list[_Waiting] = []
 
-    def record(self, merchant_id: int, told: Told) -> Verdict:
+    def record(self, merchant_id: int, told: Told) -> Outcome:
         """Recorded when this returns. Raises whatever recording this event by itself raises."""
         mine = _Waiting(merchant_id, told)
         with self._guard:
             self._waiting.append(mine)
         with self._turn:
-            if mine.verdict is None and not mine.alone:
+            if mine.outcome is None and not mine.alone:
                 self._write_with_others(mine)
-        if mine.verdict is None:
-            (mine.verdict,) = self._record(merchant_id, [told])
-        return mine.verdict
+        if mine.outcome is None:
+            (mine.outcome,) = self._record(merchant_id, [told])
+        return mine.outcome
 
     def _write_with_others(self, mine: _Waiting) -> None:
         group = self._take(mine)
         try:
-            verdicts = self._record(mine.merchant_id, [each.told for each in group])
+            outcomes = self._record(mine.merchant_id, [each.told for each in group])
         except Exception:
             if len(group) == 1:
                 raise
@@ -55,8 +56,8 @@ class Gathering:
             for each in group:
                 each.alone = True
             return
-        for each, verdict in zip(group, verdicts, strict=True):
-            each.verdict = verdict
+        for each, outcome in zip(group, outcomes, strict=True):
+            each.outcome = outcome
 
     def _take(self, mine: _Waiting) -> list[_Waiting]:
         """Mine, and what else waits of the same merchant, in the order of arrival."""

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 
 from portal.models.customer import ID_PREFIX
 from portal.services.catalogue import BY_TYPE, EVENT_TYPES, Kind
+from portal.services.recording import DERIVED
 
 # Klaviyo's own limits (POST /api/events): refused here, where it can still be put right.
 MOST_PROPERTIES = 380
@@ -125,12 +126,18 @@ def _text_moment(value: Any) -> Any:
 Moment = Annotated[AwareDatetime, AfterValidator(_moment)]
 
 
+def _not_ours(event_id: str) -> str:
+    if event_id.startswith(DERIVED):
+        raise ValueError(f"must not begin with {DERIVED}, as ids of events do that we make ourselves")
+    return event_id
+
+
 class EventIn(BaseModel):
     """One wallet event."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    id: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain)] = Field(
+    id: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain), AfterValidator(_not_ours)] = Field(
         description="Your id of the event. A repeat of it is stored once.", examples=["order-1042"]
     )
     type: Literal[tuple(BY_TYPE)] = Field(description="Which of the 18 events.", examples=["balance_changed"])  # type: ignore[valid-type]

@@ -100,7 +100,7 @@ def test_an_event_shows_its_tries_and_what_was_sent(app: Flask, owner: FlaskClie
 
 
 def test_what_a_program_tells_is_shown_as_text(owner: FlaskClient, connected: Shop) -> None:
-    told = factories.event(f"id-{EVIL}", properties={"reason": "{{ 7*7 }} " + EVIL})
+    told = factories.event(f"id-{EVIL}", properties={"change": 5, "reason": "{{ 7*7 }} " + EVIL})
     factories.tell_all(owner, connected, [told])
     log = owner.get("/activity").text
     assert EVIL not in log

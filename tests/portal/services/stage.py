@@ -16,8 +16,10 @@ from portal.services import accounts, connecting, delivering, events, modules, o
 from portal.services.connecting import Granted
 from portal.services.customers import Identifiers
 from portal.services.delivering import Judgement
-from portal.services.events import Told, Verdict
+from portal.services.events import Outcome
 from portal.services.outbox import Batch, Mode
+from portal.services.recording import Told
+from tests.factories import know
 
 ACTOR = "owner@nordic.example"
 ACCOUNT = "K9x2Lm"
@@ -61,13 +63,20 @@ def told(event_id: str, who: str | Identifiers = "ada@example.com", **changes: A
     """An event as a program tells it, about the customer with this email address unless told otherwise."""
     customer = Identifiers(email=who) if isinstance(who, str) else who
     digest = events.digest_of({"id": event_id, "who": repr(customer), "changes": repr(changes)})
-    given = {"type": "balance_changed", "occurred_at": datetime(2026, 11, 23, 9, 30, tzinfo=UTC), "properties": {}}
+    given = {
+        "type": "balance_changed",
+        "occurred_at": datetime(2026, 11, 23, 9, 30, tzinfo=UTC),
+        "properties": {"change": 5},
+    }
     return Told(event_id=event_id, customer=customer, digest=digest, **{**given, **changes})
 
 
-def record(merchant_id: int, *what: Told | str) -> list[Verdict]:
+def record(merchant_id: int, *what: Told | str) -> list[Outcome]:
+    """Of customers who are known already, so that each event is one event."""
+    events_told = [told(each) if isinstance(each, str) else each for each in what]
+    know(merchant_id, [event.customer for event in events_told])
     with transaction():
-        return events.record(merchant_id, [told(each) if isinstance(each, str) else each for each in what])
+        return events.record(merchant_id, events_told)
 
 
 def record_many(merchant_id: int, number: int, customers: int | None = None) -> None:

@@ -89,7 +89,7 @@ def test_a_page_can_begin_anywhere(shop: int, before: int, found: int) -> None:
 
 
 def test_the_detail_shows_every_try_and_what_was_sent(shop: int) -> None:
-    stage.record(shop, told("a", properties={"reason": "Grüße"}))
+    stage.record(shop, told("a", properties={"change": 5, "reason": "Grüße"}))
     for status, after in ((503, 0.0), (429, 60.0), (202, 130.0)):
         stage.settle(stage.must_claim(shop, after=after), answer(status, '{"x": 1}'), after=after)
     detail = activity.detail(shop, stage.deliveries(shop)[0].id)

@@ -10,10 +10,11 @@ import time_machine
 from sqlalchemy import select
 
 from portal.blueprints.api.schemas import CustomerRef
-from portal.db import db, transaction
+from portal.db import db
 from portal.models import Customer
 from portal.services import customers
-from portal.services.customers import NAMES, Identifiers, identify
+from portal.services.customers import NAMES, Identifiers
+from tests.factories import know
 from tests.portal.services import stage
 
 FULL = {
@@ -25,8 +26,7 @@ FULL = {
 
 
 def _identify(merchant_id: int, *who: Identifiers) -> list[int | None]:
-    with transaction():
-        return [person.id if person else None for person in identify(merchant_id, who)]
+    return [person.id if person else None for person in know(merchant_id, who)]
 
 
 def _rows(merchant_id: int) -> list[dict[str, str | None]]:

@@ -174,7 +174,8 @@ def test_in_a_batch_each_wrong_event_has_its_own_reason_and_the_right_ones_are_s
     assert [result["id"] for result in results[1::2]] == [event["id"] for event in right]
     fields = [result["error"].get("field") for result in results[::2]]
     assert fields == [field for _, field in FIELDS] + [None, None, None, None, "id"]
-    assert stage.stored(app)["events"] == len(right)
+    stored = stage.stored(app)
+    assert stored["events"] == len(right) + stored["customers"], "each new customer is told of beside them"
 
 
 @pytest.mark.parametrize(
@@ -249,7 +250,7 @@ LITERAL = [
 
 def test_odd_texts_are_stored_literally(client: FlaskClient, merchant: Shop) -> None:
     for text in LITERAL:
-        event = factories.event(text, properties={"reason": text, text: text})
+        event = factories.event(text, properties={"change": 1, "reason": text, text: text})
         answer = stage.post(client, merchant, json.dumps(event))
         assert answer.get_json() == {"results": [{"id": text, "status": "accepted"}]}, text
         again = stage.post(client, merchant, json.dumps(event, ensure_ascii=False))

@@ -117,8 +117,18 @@ def test_every_example_in_the_description_is_taken(
 
 def test_every_property_of_every_event_is_taken_with_its_example(client: FlaskClient, merchant: Shop) -> None:
     told = [
-        factories.event(entry.type, type=entry.type, properties={prop.name: prop.example for prop in entry.properties})
+        factories.event(
+            entry.type,
+            entry.type + "@example.com",
+            type=entry.type,
+            properties={prop.name: prop.example for prop in entry.properties},
+        )
         for entry in BY_TYPE.values()
     ]
+    # A reward has to be earned first.
+    points = [
+        factories.event(f"{event['id']}-1", event["customer"]["email"], properties={"change": 500}) for event in told
+    ]
+    tell(client, merchant, {"events": points})
     results = tell(client, merchant, {"events": told}).get_json()["results"]
     assert [result["status"] for result in results] == ["accepted"] * 18, results

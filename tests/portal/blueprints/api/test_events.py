@@ -120,7 +120,7 @@ def _set(app: Flask, **values: Any) -> None:
         db.session.execute(update(Delivery).values(**values))
 
 
-def test_an_event_is_shown_as_it_was_told(client: FlaskClient, merchant: Shop) -> None:
+def test_an_event_is_shown_as_it_was_told_with_what_follows(client: FlaskClient, merchant: Shop) -> None:
     tell(client, merchant, factories.event("a", properties={"change": 2.5, "reason": "Grüße"}))
     shown = _show(client, merchant, "a").get_json()
     assert shown["customer_id"].startswith("cus_")
@@ -128,7 +128,13 @@ def test_an_event_is_shown_as_it_was_told(client: FlaskClient, merchant: Shop) -
         "id": "a",
         "type": "balance_changed",
         "metric": "Balance changed",
-        "properties": {"change": 2.5, "reason": "Grüße"},
+        "properties": {
+            "change": 2.5,
+            "reason": "Grüße",
+            "direction": "increase",
+            "balance": 2.5,
+            "previous_balance": 0,
+        },
     }
 
 

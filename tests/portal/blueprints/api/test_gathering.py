@@ -10,7 +10,8 @@ import pytest
 
 from portal.blueprints.api.gathering import Gathering
 from portal.errors import UnavailableError
-from portal.services.events import Told, Verdict
+from portal.services.events import ACCEPTED, DUPLICATE, Outcome
+from portal.services.recording import Told
 from tests.portal.services.stage import told
 from tests.waiting import eventually
 
@@ -25,17 +26,17 @@ class _Store:
         self.entered, self.go_on = threading.Event(), threading.Event()
         self.poison = poison
 
-    def record(self, merchant_id: int, events: Sequence[Told]) -> list[Verdict]:
+    def record(self, merchant_id: int, events: Sequence[Told]) -> list[Outcome]:
         self.calls.append((merchant_id, [event.event_id for event in events]))
         if len(self.calls) == 1:
             self.entered.set()
             assert self.go_on.wait(10)
         if self.poison in {event.event_id for event in events}:
             raise UnavailableError("not now")
-        return [Verdict.DUPLICATE if event.event_id.startswith("again") else Verdict.ACCEPTED for event in events]
+        return [DUPLICATE if event.event_id.startswith("again") else ACCEPTED for event in events]
 
 
-def _send(store: _Store, first: tuple[int, str], *others: tuple[int, str]) -> list[Future[Verdict]]:
+def _send(store: _Store, first: tuple[int, str], *others: tuple[int, str]) -> list[Future[Outcome]]:
     """The first is under way while the others arrive, one after the other."""
     gathering = Gathering(store.record)
     pool = ThreadPoolExecutor(1 + len(others))
@@ -52,7 +53,7 @@ def _send(store: _Store, first: tuple[int, str], *others: tuple[int, str]) -> li
 def test_one_that_is_alone_is_written_at_once() -> None:
     store = _Store()
     store.go_on.set()
-    assert Gathering(store.record).record(SHOP, told("a")) is Verdict.ACCEPTED
+    assert Gathering(store.record).record(SHOP, told("a")) is ACCEPTED
     assert store.calls == [(SHOP, ["a"])]
 
 
@@ -60,10 +61,10 @@ def test_those_that_arrive_meanwhile_are_written_together_in_their_order() -> No
     store = _Store()
     futures = _send(store, (SHOP, "a"), (SHOP, "b"), (SHOP, "again"), (SHOP, "c"))
     assert [future.result() for future in futures] == [
-        Verdict.ACCEPTED,
-        Verdict.ACCEPTED,
-        Verdict.DUPLICATE,
-        Verdict.ACCEPTED,
+        ACCEPTED,
+        ACCEPTED,
+        DUPLICATE,
+        ACCEPTED,
     ]
     assert store.calls == [(SHOP, ["a"]), (SHOP, ["b", "again", "c"])]
 
@@ -71,14 +72,14 @@ def test_those_that_arrive_meanwhile_are_written_together_in_their_order() -> No
 def test_two_merchants_events_are_never_written_together() -> None:
     store = _Store()
     futures = _send(store, (SHOP, "a"), (SHOP, "b"), (OTHER, "x"), (SHOP, "c"), (OTHER, "y"))
-    assert {future.result() for future in futures} == {Verdict.ACCEPTED}
+    assert {future.result() for future in futures} == {ACCEPTED}
     assert sorted(store.calls[1:]) == [(SHOP, ["b", "c"]), (OTHER, ["x", "y"])]
 
 
 def test_one_that_cannot_be_written_does_not_take_the_others_with_it() -> None:
     store = _Store(poison="bad")
     first, good, bad, fine = _send(store, (SHOP, "a"), (SHOP, "good"), (SHOP, "bad"), (SHOP, "fine"))
-    assert [first.result(), good.result(), fine.result()] == [Verdict.ACCEPTED] * 3
+    assert [first.result(), good.result(), fine.result()] == [ACCEPTED] * 3
     with pytest.raises(UnavailableError):
         bad.result()
     assert store.calls[1] == (SHOP, ["good", "bad", "fine"])

@@ -1,0 +1,158 @@
+"""The standings of customers under a lock, and the ledger that explains their balances.
+
+Whoever changes a balance reads it here first: from then on nobody else changes it until the transaction ends.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
+
+from sqlalchemy import ARRAY, Executable, bindparam, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from portal.bulk import insert_rows, update_rows
+from portal.db import changed_rows, db, new_id, run
+from portal.errors import ConflictError
+from portal.models import Customer, PointsChange, ProfileSync, Redemption, Reward, TierBasis
+from portal.services.effects import Change
+from portal.services.rules import RewardRule, Rules
+from portal.services.standing import STATE, Earning, Standing
+
+_CUSTOMERS = Customer.__table__
+_CHANGES = PointsChange.__table__
+# A burst of changes is one update of the profile.
+COALESCE = timedelta(seconds=2)
+_IDS = bindparam("ids", type_=ARRAY(_CUSTOMERS.c.id.type))
+_COLUMNS = (_CUSTOMERS.c.id, *(_CUSTOMERS.c[name] for name in STATE))
+# Locked in one order everywhere: two requests about the same customers would wait for each other.
+_LOCK_ON_POSTGRESQL = (
+    select(*_COLUMNS).where(_CUSTOMERS.c.id == func.any(_IDS)).order_by(_CUSTOMERS.c.id).with_for_update()
+)
+_READ = select(*_COLUMNS).where(_CUSTOMERS.c.id.in_(bindparam("ids", expanding=True)))
+
+
+def lock(customer_ids: Collection[int]) -> dict[int, Standing]:
+    """The standing of each, as it is and stays until the transaction ends. SQLite has one writer anyway."""
+    if not customer_ids:
+        return {}
+    query: Executable = _LOCK_ON_POSTGRESQL if db.engine.dialect.name == "postgresql" else _READ
+    return {row[0]: Standing(*row) for row in run(query, {"ids": sorted(customer_ids)})}
+
+
+def earnings(rules: Rules, customer_ids: Collection[int], since: datetime) -> dict[int, list[Earning]]:
+    """What each earned from a year before `since` on, by rising time; read only where the rules ask for a period."""
+    found: dict[int, list[Earning]] = defaultdict(list)
+    if not rules.tiers or not customer_ids or rules.basis in (TierBasis.EARNED_EVER, TierBasis.BALANCE):
+        return found
+    query = (
+        select(_CHANGES.c.customer_id, _CHANGES.c.occurred_at, _CHANGES.c.change)
+        .where(
+            _CHANGES.c.customer_id.in_(customer_ids),
+            _CHANGES.c.change > 0,
+            _CHANGES.c.occurred_at >= since - timedelta(days=367),
+        )
+        .order_by(_CHANGES.c.occurred_at)
+    )
+    rows: Sequence[Any] = run(query).all()
+    for customer_id, occurred_at, points in rows:
+        found[customer_id].append(Earning(occurred_at, points))
+    return found
+
+
+def save(standings: Iterable[Standing]) -> None:
+    """Write those that have changed."""
+    rows = [{"id": standing.customer_id, **standing.state()} for standing in standings if standing.changed]
+    if rows:
+        update_rows(Customer, rows)
+
+
+def enter(merchant_id: int, entries: Sequence[tuple[int, int, Change, datetime]]) -> None:
+    """Write ledger rows: (event's id, customer, change, when) each."""
+    rows: list[dict[str, Any]] = []
+    for event_id, customer_id, change, moment in entries:
+        if change.opening:
+            before = change.balance - change.points
+            rows.append(_row(new_id(), merchant_id, customer_id, change.opening, before, moment, "Known from before"))
+        rows.append(_row(event_id, merchant_id, customer_id, change.points, change.balance, moment, change.reason))
+    if rows:
+        insert_rows(PointsChange, rows)
+
+
+def _row(
+    row_id: int, merchant_id: int, customer_id: int, points: int, balance: int, moment: datetime, reason: str
+) -> dict[str, Any]:
+    return {
+        "id": row_id,
+        "merchant_id": merchant_id,
+        "customer_id": customer_id,
+        "change": points,
+        "balance": balance,
+        "occurred_at": moment,
+        "reason": reason,
+    }
+
+
+# --- rewards -------------------------------------------------------------------------------------
+
+
+def reserve(reward: RewardRule, customer_id: int, unwritten: int) -> None:
+    """Take one of a reward. Raises `ConflictError` when there is none left, for this customer or at all.
+
+    `unwritten` is how many this customer has redeemed in this transaction already.
+    """
+    if reward.most_per_customer is not None:
+        had = select(func.count()).where(Redemption.customer_id == customer_id, Redemption.reward_id == reward.id)
+        if (db.session.scalar(had) or 0) + unwritten >= reward.most_per_customer:
+            raise ConflictError(
+                f"The customer has redeemed {reward.name} as often as it may be.",
+                field="properties.reward_id",
+                code="reward_used_up",
+            )
+    taken = (
+        update(Reward)
+        .where(Reward.id == reward.id, Reward.withdrawn_at.is_(None))
+        .where((Reward.most_in_all.is_(None)) | (Reward.redeemed < Reward.most_in_all))
+        .values(redeemed=Reward.redeemed + 1)
+        .execution_options(synchronize_session=False)
+    )
+    if not changed_rows(db.session.execute(taken)):
+        raise ConflictError(
+            f"{reward.name} is not available any more.", field="properties.reward_id", code="reward_used_up"
+        )
+
+
+# --- profiles ------------------------------------------------------------------------------------
+
+
+def mark_profiles(merchant_id: int, customer_ids: Iterable[int], now: datetime) -> None:
+    """Their profiles at Klaviyo may differ from what is known here: let them be sent in a moment."""
+    rows = [
+        {"customer_id": customer_id, "merchant_id": merchant_id, "due_at": now + COALESCE}
+        for customer_id in sorted(customer_ids)
+    ]
+    if rows:
+        run(_mark(db.engine.dialect.name), rows)
+
+
+@cache
+def _mark(dialect: str) -> Executable:
+    statement = (postgresql if dialect == "postgresql" else sqlite).insert(ProfileSync)
+    marked = statement.values(
+        customer_id=bindparam("customer_id"),
+        merchant_id=bindparam("merchant_id"),
+        due_at=bindparam("due_at"),
+        revision=0,
+        attempts=0,
+    )
+    marking: Executable = marked.on_conflict_do_update(
+        index_elements=["customer_id"],
+        set_={
+            "due_at": func.coalesce(ProfileSync.due_at, marked.excluded.due_at),
+            "revision": ProfileSync.revision + 1,
+        },
+    )
+    return marking

@@ -1,0 +1,34 @@
+"""Points between the outside, where they are numbers with at most two decimals, and rows, where they are whole hundredths."""
+
+from __future__ import annotations
+
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
+
+from portal.models import Rounding
+
+# As many as a float tells apart to the hundredth.
+MOST_POINTS = 10**12
+
+
+def to_hundredths(number: float) -> int:
+    """Raises `ValueError` that says what is wrong with it."""
+    if abs(number) > MOST_POINTS:
+        raise ValueError(f"must not be more than {MOST_POINTS:,} points")
+    hundredths = round(number * 100)
+    if hundredths / 100 != number:
+        raise ValueError("must not have more than two decimals")
+    return hundredths
+
+
+def to_number(hundredths: int) -> int | float:
+    """12 or 12.5: a whole number stays one."""
+    return hundredths // 100 if hundredths % 100 == 0 else hundredths / 100
+
+
+def points_for(amount: Decimal, points_per_unit: int, rounding: Rounding) -> int:
+    """Hundredths of points for an amount of money; `points_per_unit` in hundredths too."""
+    hundredths = amount * points_per_unit
+    if rounding is Rounding.NONE:
+        return int(hundredths.quantize(Decimal(1), ROUND_HALF_UP))
+    mode = ROUND_DOWN if rounding is Rounding.DOWN else ROUND_HALF_UP
+    return int((hundredths / 100).quantize(Decimal(1), mode)) * 100

@@ -1,0 +1,110 @@
+"""The rules of a programme as the recording of events reads them: tiers and rewards in order, kept until they change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+
+from portal.db import db
+from portal.models import Channel, Merchant, Programme, Reward, Tier, TierBasis, TierLoss
+
+
+@dataclass(frozen=True)
+class TierRule:
+    """`threshold` in hundredths of points."""
+
+    id: int
+    name: str
+    threshold: int
+    valid_months: int | None
+
+
+@dataclass(frozen=True)
+class RewardRule:
+    """A reward that can be redeemed now; `cost` in hundredths of points."""
+
+    id: int
+    code: str
+    name: str
+    cost: int
+    channel: Channel
+    most_per_customer: int | None
+    most_in_all: int | None
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Tiers by rising threshold, rewards by rising cost."""
+
+    basis: TierBasis
+    loss: TierLoss
+    tiers: tuple[TierRule, ...]
+    rewards: tuple[RewardRule, ...]
+    welcome_points: int
+    referral_points: int
+    zone: ZoneInfo
+
+    def tier(self, tier_id: int | None) -> TierRule | None:
+        return next((tier for tier in self.tiers if tier.id == tier_id), None)
+
+    def tier_for(self, points: int) -> TierRule | None:
+        """The highest that so many points are enough for."""
+        return next((tier for tier in reversed(self.tiers) if tier.threshold <= points), None)
+
+    def reward(self, code: str) -> RewardRule | None:
+        return next((reward for reward in self.rewards if reward.code == code), None)
+
+
+# A version is drawn anew at every change and never comes back, not even after a rollback: what is kept under it stays right.
+@lru_cache(maxsize=1_000)
+def rules_of(merchant_id: int, version: int) -> Rules:
+    """The merchant's rules as of this version of the programme, which the caller has read in its transaction."""
+    basis, loss, welcome, referral, zone = db.session.execute(
+        select(
+            Programme.tier_basis,
+            Programme.tier_loss,
+            Programme.welcome_points,
+            Programme.referral_points,
+            Merchant.timezone,
+        )
+        .join(Merchant, Merchant.id == Programme.merchant_id)
+        .where(Programme.merchant_id == merchant_id)
+    ).one()
+    tiers = db.session.execute(
+        select(Tier.id, Tier.name, Tier.threshold, Tier.valid_months)
+        .where(Tier.merchant_id == merchant_id)
+        .order_by(Tier.threshold)
+    )
+    rewards = db.session.execute(
+        select(
+            Reward.id,
+            Reward.code,
+            Reward.name,
+            Reward.cost,
+            Reward.channel,
+            Reward.most_per_customer,
+            Reward.most_in_all,
+        )
+        .where(Reward.merchant_id == merchant_id, Reward.withdrawn_at.is_(None))
+        .order_by(Reward.cost, Reward.code)
+    )
+    return Rules(
+        basis=TierBasis(basis),
+        loss=TierLoss(loss),
+        tiers=tuple(TierRule(*row) for row in tiers),
+        rewards=tuple(RewardRule(*row) for row in rewards),
+        welcome_points=welcome,
+        referral_points=referral,
+        zone=ZoneInfo(zone),
+    )
+
+
+def current_rules(merchant_id: int) -> Rules:
+    """As they are in this transaction."""
+    version = db.session.scalar(select(Programme.version).where(Programme.merchant_id == merchant_id))
+    if version is None:
+        raise LookupError(f"merchant {merchant_id} has no programme")
+    return rules_of(merchant_id, version)
