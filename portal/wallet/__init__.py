@@ -1,6 +1,6 @@
 """A small library for loyalty cards in Apple Wallet. Knows nothing of the portal: no settings, no rows, no Flask.
 
-`read_certificate(files, password)` checks an upload; `Signer(certificate)` is made once and kept;
+`read_certificate(files, password)` checks an upload, `PassCertificate.stored(...)` is for later; `Signer(certificate)` is made once;
 `prepare(Slot.LOGO, upload).files` are pictures for `Images`; `build_pass(StoreCard(...), Images(files), signer)` is the `.pkpass`.
 `with Pusher(certificate) as pusher: pusher.push_many(tokens)` wakes phones and says what became of each, without raising.
 What is wrong with an upload or a card is a `WalletError`. Google Wallet has its own place to import from: `portal.wallet.google`.

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Self
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -35,6 +36,22 @@ class PassCertificate:
     certificate_pem: str
     intermediate_pem: str
     key_pem: str = field(repr=False)
+
+    @classmethod
+    def stored(cls, *, certificate_pem: str, intermediate_pem: str, key_pem: str) -> Self:
+        """From what was stored of a checked one. Nothing is checked again, so it is quick, and one that has expired is read too."""
+        certificate = x509.load_pem_x509_certificate(certificate_pem.encode())
+        return cls(
+            pass_type_id=_named(certificate, NameOID.USER_ID),
+            team_id=_named(certificate, NameOID.ORGANIZATIONAL_UNIT_NAME),
+            organization=_named(certificate, NameOID.ORGANIZATION_NAME),
+            not_before=certificate.not_valid_before_utc,
+            not_after=certificate.not_valid_after_utc,
+            fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
+            certificate_pem=certificate_pem,
+            intermediate_pem=intermediate_pem,
+            key_pem=key_pem,
+        )
 
 
 def read_certificate(
@@ -64,18 +81,11 @@ def read_certificate(
 
 def _check(found: Found, above: list[x509.Certificate], now: datetime) -> PassCertificate:
     certificate, key = _pair(found)
-    pass_type_id, team_id = _subject(certificate)
+    _check_purpose(certificate)
     _check_dates(certificate, now)
-    intermediate = _issuer(certificate, above, now)
-    return PassCertificate(
-        pass_type_id=pass_type_id,
-        team_id=team_id,
-        organization=_named(certificate, NameOID.ORGANIZATION_NAME),
-        not_before=certificate.not_valid_before_utc,
-        not_after=certificate.not_valid_after_utc,
-        fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
+    return PassCertificate.stored(
         certificate_pem=_pem(certificate),
-        intermediate_pem=_pem(intermediate),
+        intermediate_pem=_pem(_issuer(certificate, above, now)),
         key_pem=key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
     )
 
@@ -118,17 +128,15 @@ def _check_strength(key: Key) -> None:
         )
 
 
-def _subject(certificate: x509.Certificate) -> tuple[str, str]:
-    pass_type = _named(certificate, NameOID.USER_ID)
+def _check_purpose(certificate: x509.Certificate) -> None:
     team = _named(certificate, NameOID.ORGANIZATIONAL_UNIT_NAME)
-    if not pass_type.startswith("pass.") or not team:
+    if not _named(certificate, NameOID.USER_ID).startswith("pass.") or not team:
         said = _named(certificate, NameOID.COMMON_NAME) or "without a name"
         raise CertificateError(
             "not_a_pass_certificate",
             f"This certificate (“{said[:80]}”) is not for Wallet cards, so it cannot sign any. "
             "At Apple, under Identifiers, choose your Pass Type ID and create a certificate there.",
         )
-    return pass_type, team
 
 
 def _check_dates(certificate: x509.Certificate, now: datetime) -> None:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.wallet import CertificateError, read_certificate
+from portal.wallet import CertificateError, PassCertificate, read_certificate
 from tests.portal.wallet.authority import NOW, PASS_TYPE, TEAM, Authority, Issued, subject
 
 AUTHORITY = Authority()
@@ -47,8 +47,9 @@ def test_every_form_in_which_apple_gives_a_certificate_is_read(form: str) -> Non
 
 def test_what_was_read_can_be_stored_and_read_again() -> None:
     read = read_certificate([MINE.bundle("secret", ABOVE.certificate)], "secret")
-    stored = [pem.encode() for pem in (read.certificate_pem, read.key_pem, read.intermediate_pem)]
-    assert read_certificate(stored) == read
+    stored = {name: getattr(read, name) for name in ("certificate_pem", "intermediate_pem", "key_pem")}
+    assert PassCertificate.stored(**stored) == read
+    assert read_certificate([pem.encode() for pem in stored.values()]) == read
     assert "PRIVATE" not in repr(read)
 
 
