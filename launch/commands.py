@@ -15,6 +15,8 @@ from launch.plan import HOST, Plan, is_given
 ROOT = Path(__file__).resolve().parent.parent
 # Longer than any client of ours lets a connection lie idle between two uses in a row.
 KEEP_ALIVE_SECONDS = "30"
+# The issuer for whom the portal acts at the sandbox's Google Wallet.
+GOOGLE_ISSUER_ID = "3388000000099999999"
 
 
 def web(port: int, *, workers: int = 2, threads: int = 8) -> list[str]:
@@ -49,8 +51,9 @@ def sandbox(port: int) -> list[str]:
     return [sys.executable, "-m", "gunicorn", "--no-control-socket", *words, "sandbox:create_app()"]
 
 
-def apple_authority() -> list[str]:
-    return [sys.executable, "-m", "sandbox.apple"]
+def sandbox_keys() -> list[str]:
+    """Makes what the portal is handed: Apple's certificates and Google's service account."""
+    return [sys.executable, "-m", "sandbox"]
 
 
 def worker() -> list[str]:
@@ -80,6 +83,8 @@ def environment(env: Mapping[str, str], plan: Plan, kept: Kept, redis_url: str) 
         made |= _sandbox_variables(plan, kept)
         if not is_given(env, "PORTAL_APPLE_PASS_CERTIFICATE"):
             made |= _apple_variables(plan)
+        if not is_given(env, "PORTAL_GOOGLE_SERVICE_ACCOUNT"):
+            made |= _google_variables(plan)
     chosen = {name: value for name, value in made.items() if not is_given(env, name.removesuffix("_FILE"))}
     # Each thread that allocates would get a heap of its own, and what a login or a batch took would stay in it: glibc hardly
     # gives anything back, unless large pieces are always taken from the system.
@@ -96,6 +101,7 @@ def _sandbox_variables(plan: Plan, kept: Kept) -> dict[str, str]:
         "SANDBOX_DATA_DIR": str(plan.sandbox_dir),
         "SANDBOX_PORT": str(plan.sandbox_port),
         "SANDBOX_APNS_PORT": str(plan.apns_port),
+        "SANDBOX_GOOGLE_ISSUER_ID": GOOGLE_ISSUER_ID,
         "SANDBOX_URL": plan.sandbox_url,
         "SANDBOX_CLIENT_ID": kept.client_id,
         "SANDBOX_CLIENT_SECRET": kept.client_secret,
@@ -113,4 +119,17 @@ def _apple_variables(plan: Plan) -> dict[str, str]:
         "PORTAL_APPLE_INTERMEDIATE_FILE": str(apple / "intermediate.pem"),
         "PORTAL_APPLE_PUSH_URL": f"https://{HOST}:{plan.apns_port}",
         "PORTAL_APPLE_PUSH_CA_FILE": str(apple / "root.pem"),
+    }
+
+
+def _google_variables(plan: Plan) -> dict[str, str]:
+    """The sandbox's service account; one of one's own belongs to Google's own wallet."""
+    google = plan.sandbox_url
+    return {
+        "PORTAL_GOOGLE_SERVICE_ACCOUNT_FILE": str(plan.sandbox_dir / "google" / "service-account.json"),
+        "PORTAL_GOOGLE_ISSUER_ID": GOOGLE_ISSUER_ID,
+        "PORTAL_GOOGLE_TOKEN_URL": f"{google}/google/token",
+        "PORTAL_GOOGLE_API_URL": f"{google}/walletobjects/v1",
+        "PORTAL_GOOGLE_SAVE_URL": f"{google}/gp/v/save",
+        "PORTAL_GOOGLE_KEYS_URL": f"{google}/gp/m/issuer/keys",
     }

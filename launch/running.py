@@ -74,7 +74,7 @@ class Run:
         """Start, then watch until a signal, or until a process cannot be kept alive."""
         words.write_settings(self._plan, self._env)
         if not self._plan.real_klaviyo:
-            self._run(commands.apple_authority(), self._env, "The sandbox's certificates could not be made")
+            self._run(commands.sandbox_keys(), self._env, "The sandbox's certificates and keys could not be made")
         self._add_processes()
         for child in self._ground:
             child.start()  # they need no database, and come up while it is prepared

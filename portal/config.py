@@ -47,6 +47,8 @@ class Settings:
     apple_push_ca: str = field(default="", repr=False)
     google_service_account: str = field(default="", repr=False)
     google_issuer_id: str = ""
+    # Where a service account gets its tokens; never what a file says that somebody uploaded.
+    google_token_url: str = "https://oauth2.googleapis.com/token"
     google_api_url: str = "https://walletobjects.googleapis.com/walletobjects/v1"
     google_save_url: str = "https://pay.google.com/gp/v/save"
     google_keys_url: str = "https://pay.google.com/gp/m/issuer/keys"
@@ -93,6 +95,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         apple_push_ca=_pem(env, "PORTAL_APPLE_PUSH_CA"),
         google_service_account=_text(env, "PORTAL_GOOGLE_SERVICE_ACCOUNT", ""),
         google_issuer_id=_text(env, "PORTAL_GOOGLE_ISSUER_ID", ""),
+        google_token_url=_url(env, "PORTAL_GOOGLE_TOKEN_URL", Settings.google_token_url),
         google_api_url=_url(env, "PORTAL_GOOGLE_API_URL", Settings.google_api_url),
         google_save_url=_url(env, "PORTAL_GOOGLE_SAVE_URL", Settings.google_save_url),
         google_keys_url=_url(env, "PORTAL_GOOGLE_KEYS_URL", Settings.google_keys_url),

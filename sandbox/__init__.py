@@ -8,7 +8,7 @@ import gc
 from flask import Flask, Response
 from jinja2 import StrictUndefined
 
-from sandbox import apple, klaviyo
+from sandbox import apple, google, klaviyo
 from sandbox.apple.pushes import Answer
 from sandbox.config import Config
 
@@ -32,6 +32,7 @@ def create_app(settings: Config | None = None) -> Flask:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     config = settings or Config.from_env()
     here = klaviyo.install(app, config)
+    google.install(app, config, here)
     apple.install(app, config, here, lambda _token, _topic: Answer())
     app.after_request(_secure)
     return app

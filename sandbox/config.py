@@ -27,6 +27,14 @@ class Config:
     # Where Apple's push service listens; 0 means nowhere.
     apns_port: int = 0
 
+    # For whom the portal may act at Google Wallet.
+    google_issuer_id: str = "3388000000099999999"
+
+    @property
+    def google_dir(self) -> Path:
+        """Google's keys and its database."""
+        return self.data_dir / "google"
+
     @property
     def apple_dir(self) -> Path:
         """The certificate authority's files."""
@@ -51,6 +59,7 @@ class Config:
             private_key=env.get("SANDBOX_PRIVATE_KEY") or cls.private_key,
             limits=_switch("SANDBOX_LIMITS", limits) if limits else None,
             visibility_seconds=float(visibility) if visibility else None,
+            google_issuer_id=env.get("SANDBOX_GOOGLE_ISSUER_ID") or cls.google_issuer_id,
             apns_port=int(env.get("SANDBOX_APNS_PORT") or port + 1),
         )
 

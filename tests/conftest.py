@@ -5,6 +5,7 @@ What is not available here is skipped with its reason, or fails where PORTAL_TES
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -27,6 +28,8 @@ from portal.db import db, forget_last_id
 from portal.jobs import deliveries
 from sandbox.apple import authority
 from sandbox.apple.authority import Authority
+from sandbox.config import Config
+from sandbox.google import identity
 from tests import browsing, factories
 from tests.factories import Shop
 from tests.klaviyo_account import Sandbox
@@ -146,6 +149,21 @@ def apple_settings(apple_authority: Authority, apns_port: int) -> dict[str, str]
 
 
 @pytest.fixture(scope="session")
+def google_settings(sandbox_folder: Path, sandbox_port: int) -> dict[str, str]:
+    """Those of the portal's settings that belong to the sandbox's Google."""
+    url = f"http://127.0.0.1:{sandbox_port}"
+    google = Config(data_dir=sandbox_folder / "sandbox", url=url)
+    return {
+        "google_service_account": json.dumps(identity.service_account(google)),
+        "google_issuer_id": google.google_issuer_id,
+        "google_token_url": url + identity.TOKEN_PATH,
+        "google_api_url": f"{url}/walletobjects/v1",
+        "google_save_url": f"{url}/gp/v/save",
+        "google_keys_url": f"{url}/gp/m/issuer/keys",
+    }
+
+
+@pytest.fixture(scope="session")
 def sandbox_server(
     sandbox_port: int, apns_port: int, portal_port: int, sandbox_folder: Path
 ) -> Iterator[SandboxServer]:
@@ -202,6 +220,7 @@ def settings(
     sandbox_port: int,
     portal_port: int,
     apple_settings: dict[str, str],
+    google_settings: dict[str, str],
     tmp_path: Path,
 ) -> Settings:
     """One test's settings; `@pytest.mark.settings(lease_seconds=3)` changes some of them."""
@@ -217,6 +236,7 @@ def settings(
         klaviyo_api_url=klaviyo,
         klaviyo_web_url=klaviyo,
         **apple_settings,
+        **google_settings,
     )
     return replace(usual, **marker.kwargs) if marker else usual
 

@@ -43,6 +43,10 @@ class Sandbox:
     def faults(self) -> list[dict[str, Any]]:
         return list(self._call("GET", "faults")["faults"])
 
+    def google(self, method: str, path: str, body: object = None) -> Any:
+        """An order for its Google Wallet, such as `POST save`."""
+        return self._call(method, f"google/{path}", body)
+
     def uninstall(self, account: str = NORDIC) -> None:
         self._call("POST", "uninstall", {"account": account})
 

@@ -168,6 +168,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "PORTAL_APPLE_PUSH_CA": settings.apple_push_ca,
         "PORTAL_GOOGLE_SERVICE_ACCOUNT": settings.google_service_account,
         "PORTAL_GOOGLE_ISSUER_ID": settings.google_issuer_id,
+        "PORTAL_GOOGLE_TOKEN_URL": settings.google_token_url,
         "PORTAL_GOOGLE_API_URL": settings.google_api_url,
         "PORTAL_GOOGLE_SAVE_URL": settings.google_save_url,
         "PORTAL_GOOGLE_KEYS_URL": settings.google_keys_url,

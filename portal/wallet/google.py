@@ -29,11 +29,19 @@ from portal.wallet.google_loyalty import (
     TextModule,
     resource_id,
 )
-from portal.wallet.google_messages import NOTIFYING_PER_DAY, Message, has_message, message_id
+from portal.wallet.google_messages import (
+    MOST_MESSAGES,
+    NOTIFYING_PER_DAY,
+    Message,
+    has_message,
+    message_id,
+    messages_of,
+)
 from portal.wallet.google_reply import Outcome, Reply
 
 __all__ = [
     "API_URL",
+    "MOST_MESSAGES",
     "NOTIFYING_PER_DAY",
     "REQUESTS_PER_SECOND",
     "ROOT_KEYS_URL",
@@ -66,6 +74,7 @@ __all__ = [
     "check_service_account",
     "has_message",
     "message_id",
+    "messages_of",
     "read_service_account",
     "resource_id",
     "root_keys",

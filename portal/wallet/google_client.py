@@ -13,12 +13,11 @@ from urllib.parse import quote
 from portal.exchange import USER_AGENT, exchange
 from portal.wallet.google_account import ServiceAccount
 from portal.wallet.google_loyalty import LoyaltyClass, LoyaltyObject
-from portal.wallet.google_messages import Message
+from portal.wallet.google_messages import MOST_MESSAGES, Message, messages_of
 from portal.wallet.google_reply import Outcome, Reply, judge
 from portal.wallet.google_tokens import access_token, forget_token
 
-API_URL = "https://walletobjects.googleapis.com"
-ROOT = "/walletobjects/v1"
+API_URL = "https://walletobjects.googleapis.com/walletobjects/v1"
 # https://developers.google.com/wallet/retail/loyalty-cards/resources/faq: for each issuer, everything counted.
 REQUESTS_PER_SECOND = 20
 PAGE_SIZE = 100
@@ -82,6 +81,13 @@ class GoogleWallet:
         """Not safe to repeat: after TROUBLE look with `get_object` and `has_message` whether it is there."""
         return self._send("POST", _path(LoyaltyObject.kind, object_id, "/addMessage"), message.for_adding())
 
+    def make_room(self, document: dict[str, Any]) -> Reply:
+        """Take the oldest messages off a class or card, as it was answered, so that one more fits: ten is the most."""
+        kind = LoyaltyClass.kind if "programName" in document else LoyaltyObject.kind
+        review = {"reviewStatus": "UNDER_REVIEW"} if kind == LoyaltyClass.kind else {}
+        newest = messages_of(document)[1 - MOST_MESSAGES :]
+        return self._send("PATCH", _path(kind, str(document.get("id"))), {"messages": newest, **review})
+
     def list_objects(self, class_id: str, page: str = "") -> Page:
         """The cards of a class, a page at a time, to compare who holds one with what callbacks told."""
         params = {"classId": class_id, "maxResults": str(PAGE_SIZE), **({"token": page} if page else {})}
@@ -96,7 +102,7 @@ class GoogleWallet:
         self, method: str, path: str, body: dict[str, Any] | None = None, params: dict[str, str] | None = None
     ) -> Reply:
         reply = self._try(method, path, body, params)
-        if reply.outcome is Outcome.KEY_REFUSED and reply.answer.path == ROOT + path:
+        if reply.outcome is Outcome.KEY_REFUSED and reply.answer.path == path:
             # The token may have been revoked before its time; a new one tells.
             forget_token(self._account)
             reply = self._try(method, path, body, params)
@@ -108,10 +114,10 @@ class GoogleWallet:
             return token
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json", "User-Agent": USER_AGENT}
         if body is None:
-            return judge(exchange(method, self._api_url, ROOT + path, params=params, headers=headers))
+            return judge(exchange(method, self._api_url, path, params=params, headers=headers))
         headers["Content-Type"] = "application/json"
         data = json.dumps(body, ensure_ascii=True).encode()
-        return judge(exchange(method, self._api_url, ROOT + path, data=data, params=params, headers=headers))
+        return judge(exchange(method, self._api_url, path, data=data, params=params, headers=headers))
 
 
 def _path(kind: str, resource_id: str, after: str = "") -> str:

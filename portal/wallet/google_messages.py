@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 NOTIFYING_PER_DAY = 3
-KEPT_ON_A_CARD = 10
+MOST_MESSAGES = 10
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,10 @@ def message_id(*parts: object) -> str:
 
 def has_message(document: dict[str, Any], wanted: str) -> bool:
     """Whether a class or card, as Google answered it, bears the message with this id."""
+    return any(isinstance(each, dict) and each.get("id") == wanted for each in messages_of(document))
+
+
+def messages_of(document: dict[str, Any]) -> list[Any]:
+    """The messages of a class or card, as Google answered it, oldest first."""
     messages = document.get("messages")
-    found = messages if isinstance(messages, list) else []
-    return any(isinstance(each, dict) and each.get("id") == wanted for each in found)
+    return messages if isinstance(messages, list) else []

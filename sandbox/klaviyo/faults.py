@@ -10,12 +10,15 @@ from typing import Any
 
 KINDS = (
     "status", "hang_after_accept", "hang_before", "garbage", "html_403", "slow", "drip", "reset", "redirect",
-    "goaway",
 )  # fmt: skip
-# Paths of Apple's push service, and what can go wrong there; a fault for any path is one of Klaviyo's.
-_PUSHES = "/3/"
-_KINDS_OF_PUSHES = {"status", "hang_after_accept", "hang_before", "slow", "reset", "goaway"}
-_LISTED_OF_PUSHES = ", ".join(sorted(_KINDS_OF_PUSHES))
+# The paths of the other stand-ins, and what can go wrong there; a fault for any path is one of Klaviyo's.
+_BESIDE = {
+    "/3/": ("status", "hang_after_accept", "hang_before", "slow", "reset", "goaway"),
+    "/google/callbacks": ("duplicate", "forge", "expire", "lose"),
+    "/google/token": KINDS,
+    "/gp/": KINDS,
+    "/walletobjects/": KINDS,
+}
 _LET_THROUGH = {"hang_after_accept", "slow", "drip"}
 _LONGEST_SECONDS = 300
 _numbers = itertools.count(1)
@@ -32,7 +35,7 @@ class Fault:
     times: int | None = 1
     account: str | None = None
     accept: bool = False
-    # What Apple's push service says beside the status; the timestamp in milliseconds, with 410.
+    # What Apple and Google say beside the status; Apple's timestamp in milliseconds, with 410.
     reason: str | None = None
     timestamp: int | None = None
     used: int = 0
@@ -44,10 +47,6 @@ class Fault:
             "status": self.status, "retry_after": self.retry_after, "seconds": self.seconds, "times": self.times,
             "account": self.account, "accept": self.accept, "reason": self.reason, "timestamp": self.timestamp, "used": self.used,
         }  # fmt: skip
-
-    @property
-    def for_pushes(self) -> bool:
-        return str(self.path).startswith(_PUSHES)
 
     @property
     def lets_through(self) -> bool:
@@ -93,7 +92,7 @@ class Faults:
 def _matches(fault: Fault, method: str, path: str, account: str | None) -> bool:
     if fault.method and fault.method.upper() != method:
         return False
-    if fault.for_pushes != path.startswith(_PUSHES):
+    if _place(fault.path) != _place(path):
         return False
     return path.startswith(fault.path) and (fault.account is None or fault.account == account)
 
@@ -124,9 +123,11 @@ def from_request(wanted: Any) -> Fault | str:
 
 def _complaint(fault: Fault) -> str | None:
     checks = (
-        (fault.kind in KINDS, f"fault must be one of {', '.join(KINDS)}"),
         (isinstance(fault.path, str), "match.path must be a text"),
-        (_can_happen(fault), f"under {_PUSHES}, and goaway there only, fault must be one of {_LISTED_OF_PUSHES}"),
+        (
+            fault.kind in _kinds(fault.path),
+            f"under {fault.path} fault must be one of {', '.join(_kinds(fault.path))}, not {fault.kind}",
+        ),
         (fault.method is None or isinstance(fault.method, str), "match.method must be a text"),
         (_whole(fault.status, 200, 599), "status must be a number from 200 to 599"),
         (fault.retry_after is None or _whole(fault.retry_after, 0, 10**6), "retry_after must be whole seconds"),
@@ -140,8 +141,13 @@ def _complaint(fault: Fault) -> str | None:
     return next((message for good, message in checks if not good), None)
 
 
-def _can_happen(fault: Fault) -> bool:
-    return fault.kind in _KINDS_OF_PUSHES if fault.for_pushes else fault.kind != "goaway"
+def _place(path: str) -> str:
+    """Which of the other stand-ins a path belongs to; empty for Klaviyo's."""
+    return next((place for place in _BESIDE if path.startswith(place)), "")
+
+
+def _kinds(path: object) -> tuple[str, ...]:
+    return _BESIDE.get(_place(str(path)), KINDS)
 
 
 def _whole(value: object, low: int, high: int) -> bool:

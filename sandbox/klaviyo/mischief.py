@@ -6,7 +6,7 @@ Only this module may hold a request up, break its answer or its socket.
 import socket
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from flask import Response, request
 
@@ -16,8 +16,11 @@ from sandbox.klaviyo.faults import Fault
 _CHALLENGE = """<!DOCTYPE html><html lang="en"><head><title>Just a moment...</title></head>
 <body><h1>Attention required</h1><p>Please enable cookies. Sorry, you have been blocked.</p></body></html>"""
 
+# Answers an ordered status as the stand-in at hand words its errors; Klaviyo's unless told otherwise.
+InWords = Callable[[Fault], Response]
 
-def before(fault: Fault) -> Response | None:
+
+def before(fault: Fault, in_words: InWords | None = None) -> Response | None:
     """The answer that replaces processing, or None when the request goes on to be processed."""
     if fault.kind == "slow":
         time.sleep(fault.seconds)
@@ -27,10 +30,10 @@ def before(fault: Fault) -> Response | None:
     if fault.kind == "hang_before":
         time.sleep(fault.seconds)
         return _reset()
-    return _answer(fault)
+    return _answer(fault, in_words or _status)
 
 
-def after(fault: Fault, response: Response) -> Response:
+def after(fault: Fault, response: Response, in_words: InWords | None = None) -> Response:
     """What the client gets although the request was processed."""
     if fault.kind == "slow":
         return response
@@ -39,10 +42,10 @@ def after(fault: Fault, response: Response) -> Response:
         return response
     if fault.kind == "drip":
         return _drip(fault, response)
-    return _answer(fault)
+    return _answer(fault, in_words or _status)
 
 
-def _answer(fault: Fault) -> Response:
+def _answer(fault: Fault, in_words: InWords) -> Response:
     if fault.kind == "reset" or fault.kind == "hang_before":
         return _reset()
     if fault.kind == "garbage":
@@ -51,7 +54,7 @@ def _answer(fault: Fault) -> Response:
         return Response(_CHALLENGE, 403, {"cf-mitigated": "challenge", "server": "cloudflare"}, mimetype="text/html")
     if fault.kind == "redirect":
         return Response("", 302, {"Location": "https://www.klaviyo.com/login"})
-    return _status(fault)
+    return in_words(fault)
 
 
 def _status(fault: Fault) -> Response:
