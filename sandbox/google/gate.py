@@ -78,6 +78,7 @@ def _meet() -> Response | None:
         return None
     here = google()
     g.google_started = time.time()
+    mischief.delay(here.switches.latency_ms)
     g.google_fault = fault = here.faults.take(request.method, request.path, None)
     if fault is None:
         return None

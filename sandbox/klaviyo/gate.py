@@ -182,8 +182,7 @@ def _meet() -> Response | None:
         return None
     g.started = time.time()
     here = world()
-    if here.switches.latency_ms:
-        _delay(here.switches.latency_ms)
+    mischief.delay(here.switches.latency_ms)
     if not here.faults.listed():
         return None
     caller = here.tokens.caller(request.headers.get("Authorization", ""))
@@ -195,12 +194,6 @@ def _meet() -> Response | None:
     answer = mischief.before(fault)
     g.settled = answer is not None
     return answer
-
-
-def _delay(latency: dict[str, float]) -> None:
-    wanted = [milliseconds for prefix, milliseconds in latency.items() if request.path.startswith(prefix)]
-    if wanted:
-        time.sleep(max(wanted) / 1000)
 
 
 def _leave(response: Response) -> Response:

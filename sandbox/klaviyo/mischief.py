@@ -20,6 +20,13 @@ _CHALLENGE = """<!DOCTYPE html><html lang="en"><head><title>Just a moment...</ti
 InWords = Callable[[Fault], Response]
 
 
+def delay(latency_ms: dict[str, float]) -> None:
+    """Be as slow as was set for the path of this request."""
+    wanted = [milliseconds for prefix, milliseconds in latency_ms.items() if request.path.startswith(prefix)]
+    if wanted:
+        time.sleep(max(wanted) / 1000)
+
+
 def before(fault: Fault, in_words: InWords | None = None) -> Response | None:
     """The answer that replaces processing, or None when the request goes on to be processed."""
     if fault.kind == "slow":

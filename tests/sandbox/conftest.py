@@ -15,6 +15,8 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from sandbox import create_app
 from sandbox.config import Config
+from sandbox.google import identity
+from tests.sandbox.google_phone import Portal, Receiver
 
 KEY = "pk_test_key_of_nordic_coffee"
 NORDIC, HARBOR = "K9x2Lm", "H4rB0r"
@@ -103,6 +105,26 @@ def start_sandbox(tmp_path: Path) -> Iterator[Callable[..., Running]]:
 def klaviyo(start_sandbox: Callable[..., Running]) -> Running:
     """A sandbox without limits in which everything is visible at once."""
     return start_sandbox()
+
+
+@pytest.fixture(scope="session")
+def google_account() -> dict[str, Any]:
+    """One for all sandboxes: making its key takes a while."""
+    return identity.make_account("http://127.0.0.1:8100", "portal")
+
+
+@pytest.fixture
+def google(klaviyo: Running, google_account: dict[str, Any]) -> Portal:
+    """A portal that speaks to the stand-in for Google Wallet."""
+    return Portal.invited(klaviyo, google_account)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """Takes callbacks."""
+    running = Receiver()
+    yield running
+    running.stop()
 
 
 def event(

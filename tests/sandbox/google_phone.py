@@ -8,7 +8,7 @@ import threading
 import time
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
 from cryptography.exceptions import InvalidSignature
@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key, load_pem_private_key
 
-from tests.sandbox.conftest import Running
+if TYPE_CHECKING:
+    from tests.sandbox.conftest import Running
 
 ISSUER = "3388000000099999999"
 CLASS_ID, CARD_ID = f"{ISSUER}.coffee", f"{ISSUER}.card-1"
@@ -71,6 +72,12 @@ class Portal:
         self.running = running
         self.account = account or running.control("GET", "/google/service-account")
         self._token = ""
+
+    @classmethod
+    def invited(cls, running: Running, account: dict[str, Any]) -> Portal:
+        """With an account that was made before; the stand-in would make one of its own."""
+        (running.config.google_dir / "service-account.json").write_text(json.dumps(account))
+        return cls(running)
 
     def assertion(self, account: dict[str, Any] | None = None, **claims: Any) -> str:
         now = int(time.time())
