@@ -16,12 +16,12 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from portal import beats
-from portal.blueprints.api.events import identifiers_of
-from portal.blueprints.api.schemas import EventIn
 from portal.db import db, transaction
 from portal.models import Connection, Delivery, DeliveryState, Module, Role
 from portal.services import accounts, api_keys, connecting, modules
 from portal.services.customers import Identifiers, Person, identify, save
+from portal.services.hearing import identifiers_of
+from portal.services.telling import EventIn
 from tests.klaviyo_account import NORDIC, Sandbox
 
 PASSWORD = "four quiet words here"

@@ -7,21 +7,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from flask import Response, g, jsonify, request
-from pydantic import ValidationError
 
 from portal.blueprints.api.gathering import Gathering
+from portal.blueprints.api.reading import read_json
 from portal.blueprints.api.routes import api_key_required, bp, describe, write
-from portal.blueprints.api.schemas import CustomerRef, DeliveryOut, EventIn, EventOut, EventState
-from portal.blueprints.api.strict_json import read_json
-from portal.blueprints.api.wording import in_words
+from portal.blueprints.api.schemas import DeliveryOut, EventOut, EventState
 from portal.db import db, utcnow
 from portal.errors import InvalidError, PortalError
 from portal.models import Delivery, Event
 from portal.models.customer import ID_PREFIX
 from portal.services import activity, events
 from portal.services.catalogue import BY_TYPE
-from portal.services.customers import Identifiers
 from portal.services.events import Outcome
+from portal.services.hearing import hear
 from portal.services.recording import Told
 
 MOST_EVENTS = 1_000
@@ -61,9 +59,9 @@ def _record(documents: list[Any]) -> list[dict[str, str] | PortalError]:
     checked: list[Told | PortalError] = []
     for document in documents:
         try:
-            checked.append(_told(document, EventIn.model_validate(document), now))
-        except ValidationError as error:
-            checked.append(in_words(error))
+            checked.append(hear(document, now))
+        except InvalidError as error:
+            checked.append(error)
     right = [each for each in checked if isinstance(each, Told)]
     outcomes = iter(_store(right))
     return [each if isinstance(each, PortalError) else _outcome(each, next(outcomes)) for each in checked]
@@ -81,27 +79,6 @@ def _store_together(merchant_id: int, told: Sequence[Told]) -> list[Outcome]:
 
 
 _singles = Gathering(_store_together)
-
-
-def _told(document: dict[str, Any], event: EventIn, now: Any) -> Told:
-    return Told(
-        event_id=event.id,
-        type=event.type,
-        customer=identifiers_of(event.customer),
-        occurred_at=event.occurred_at or now,
-        properties=event.properties,
-        digest=events.digest_of(document),
-    )
-
-
-def identifiers_of(ref: CustomerRef) -> Identifiers:
-    return Identifiers(
-        id=int(ref.id.removeprefix(ID_PREFIX)) if ref.id else None,
-        external_id=ref.external_id,
-        klaviyo_profile_id=ref.klaviyo_profile_id,
-        email=ref.email,
-        phone=ref.phone_number,
-    )
 
 
 def _outcome(told: Told, outcome: Outcome) -> dict[str, str] | PortalError:

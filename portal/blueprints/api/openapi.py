@@ -8,7 +8,8 @@ from typing import Any
 from openapi_pydantic import OpenAPI
 from openapi_pydantic.util import PydanticSchema, construct_open_api_with_schema_class
 
-from portal.blueprints.api.schemas import ErrorOut, EventIn, EventOut, EventsIn, EventsOut
+from portal.blueprints.api.schemas import ErrorOut, EventOut, EventsIn, EventsOut
+from portal.services.telling import EventIn
 
 INTRODUCTION = (
     "Send wallet events and read where they stand. Every request carries a key from Settings > API keys. "

@@ -9,11 +9,11 @@ import pytest
 import time_machine
 from sqlalchemy import select
 
-from portal.blueprints.api.schemas import CustomerRef
 from portal.db import db
 from portal.models import Customer
 from portal.services import customers
 from portal.services.customers import NAMES, Identifiers
+from portal.services.telling import CustomerRef
 from tests.factories import know
 from tests.portal.services import stage
 

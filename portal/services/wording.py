@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from portal.blueprints.api.schemas import PropertyError
 from portal.errors import InvalidError
 from portal.services.catalogue import BY_TYPE
+from portal.services.telling import PropertyError
 
 _MESSAGES = {
     "missing": "is missing",

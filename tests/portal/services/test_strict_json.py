@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.blueprints.api.strict_json import MalformedError, parse
+from portal.services.strict_json import MalformedError, parse
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\x00"))
 values = st.recursive(
