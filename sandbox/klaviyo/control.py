@@ -9,10 +9,10 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from sandbox.klaviyo import faults, planting
-from sandbox.klaviyo.events import event_id
+from sandbox.klaviyo import faults, flow_activity, planting, webhook_orders
 from sandbox.klaviyo.operations import ALL_SCOPES
 from sandbox.klaviyo.planting import ControlError
+from sandbox.klaviyo.recorded import event_id
 from sandbox.klaviyo.switches import iso
 from sandbox.klaviyo.world import World, world
 from sandbox.sameorigin import same_origin_only
@@ -114,6 +114,30 @@ def reset() -> Response:
     return jsonify(reset=only or "everything")
 
 
+@bp.get("/webhooks")
+def show_webhook_orders() -> Response:
+    return jsonify(world().flows.orders.order({}))
+
+
+@bp.put("/webhooks")
+def order_webhooks() -> Response:
+    """For the next deliveries of flows: `{"lose_answers": n}`, `{"duplicate": n}`."""
+    wanted = _body()
+    if not set(wanted) <= set(webhook_orders.KINDS) or not all(
+        type(each) is int and each >= 0 for each in wanted.values()
+    ):
+        raise ControlError(f"{' and '.join(webhook_orders.KINDS)} must be whole numbers")
+    return jsonify(world().flows.orders.order(wanted))
+
+
+@bp.get("/flows/activity")
+def show_flow_activity() -> Response:
+    """What the flows of an account have done, in order; `after` goes on behind a number."""
+    here = world()
+    account = _account(here, request.args.get("account"))
+    return jsonify(steps=flow_activity.recorded(here.store, account["pk"], _number("after", 0)))
+
+
 @bp.post("/private-keys")
 def private_key() -> tuple[Response, int]:
     here = world()
@@ -155,9 +179,7 @@ def ledger() -> Response:
         dropped_unknown_profile=tally.get("nobody", 0),
         waiting_events=here.inbox.waiting(),
         profiles=here.store.count("SELECT COUNT(*) FROM profile WHERE account = ?", (account["pk"],)),
-        flow_entries=here.store.count(
-            "SELECT COUNT(*) FROM flow_entry e JOIN flow f ON f.pk = e.flow WHERE f.account = ?", (account["pk"],)
-        ),
+        flow_entries=here.store.count("SELECT COUNT(*) FROM flow_run WHERE account = ?", (account["pk"],)),
         requests=here.recorder.counts(account["id"]),
         oauth_requests=here.recorder.counts("-"),
     )

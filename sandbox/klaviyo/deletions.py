@@ -13,7 +13,7 @@ from sandbox.klaviyo.gate import Call, operation
 from sandbox.klaviyo.people import People
 from sandbox.klaviyo.persons import Problems
 
-_OWNED = ("event", "segment_member", "list_member", "import_profile", "flow_entry", "merged")
+_OWNED = ("event", "segment_member", "list_member", "import_profile", "flow_run", "flow_step", "merged")
 
 
 @operation("request_profile_deletion")

@@ -14,15 +14,10 @@ from sandbox.klaviyo.documents import Resource, relation
 from sandbox.klaviyo.errors import ApiError, bad_request, not_found
 from sandbox.klaviyo.gate import Call, operation
 from sandbox.klaviyo.persons import Problems
+from sandbox.klaviyo.recorded import event_id, event_key, event_properties
 from sandbox.klaviyo.switches import iso
 from sandbox.store import Row
 
-_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz"
-_BASE = len(_ALPHABET)
-_SPAN = _BASE**10
-# Odd and not a multiple of 3, 7 or 19: coprime to the span, so that scrambling can be undone.
-_SCRAMBLE = 25_214_903_917_253
-_UNSCRAMBLE = pow(_SCRAMBLE, -1, _SPAN)
 _FIELDS = ("timestamp", "event_properties", "datetime", "uuid")
 _SELECT = (
     "e.*, p.id AS profile_id, m.id AS metric_id FROM event e"
@@ -113,33 +108,3 @@ def event_resource(row: Row) -> Resource:
         metric=relation("events", name, "metric", {"type": "metric", "id": row["metric_id"]}),
         attributions=relation("events", name, "attributions", []),
     )  # fmt: skip
-
-
-def event_properties(row: Row) -> dict[str, Any]:
-    """The properties as sent, with what Klaviyo adds: `$event_id`, and `$value` where a value was given."""
-    found: dict[str, Any] = json.loads(row["properties"])
-    found["$event_id"] = row["dedupe"][1:]
-    if row["value"] is not None:
-        found["$value"] = row["value"]
-    if row["currency"] is not None:
-        found["$value_currency"] = row["currency"]
-    return found
-
-
-def event_id(key: int) -> str:
-    """An id like Klaviyo's, computed from the key: a million events need no column and no index for it."""
-    number = key * _SCRAMBLE % _SPAN
-    letters = []
-    for _ in range(10):
-        number, digit = divmod(number, _BASE)
-        letters.append(_ALPHABET[digit])
-    return "3" + "".join(letters)
-
-
-def event_key(text: str) -> int | None:
-    if len(text) != 11 or text[0] != "3" or not set(text) <= set(_ALPHABET):
-        return None
-    number = 0
-    for letter in reversed(text[1:]):
-        number = number * _BASE + _ALPHABET.index(letter)
-    return number * _UNSCRAMBLE % _SPAN

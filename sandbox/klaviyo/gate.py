@@ -95,7 +95,7 @@ def _authenticated(here: World) -> Caller:
 
 def _counted(here: World, op: Operation, caller: Caller, now: float) -> int:
     if not here.switches.limits:
-        return op.tier.value[0] - 1
+        return op.tier.per_second - 1
     wait, left = here.limits.take(caller.quota, [(op.name, op.tier), *_extra_buckets()], now)
     if wait:
         raise errors.throttled(wait)

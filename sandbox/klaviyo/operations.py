@@ -8,15 +8,20 @@ from enum import Enum
 
 
 class Tier(Enum):
-    """(requests in one second, requests in sixty seconds)"""
+    """(requests in one second, in sixty seconds, and in a day where that is limited too)"""
 
     XS = (1, 15)
+    XS_DAILY = (1, 15, 100)
     S = (3, 60)
     M = (10, 150)
     L = (75, 750)
     XL = (350, 3500)
     # Of the token endpoint, for each install.
     REFRESH = (10, 10)
+
+    @property
+    def per_second(self) -> int:
+        return int(self.value[0])
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,9 @@ OPERATIONS = {
             "flows:read segments:read", Tier.S,
         ),
         _operation("get_flows", "GET", "/api/flows", "flows:read", Tier.S),
+        _operation("create_flow", "POST", "/api/flows", "flows:write", Tier.XS_DAILY),
         _operation("get_flow", "GET", "/api/flows/<id>", "flows:read", Tier.S),
+        _operation("update_flow", "PATCH", "/api/flows/<id>", "flows:write", Tier.S),
         _operation(
             "request_profile_deletion", "POST", "/api/data-privacy-deletion-jobs", "data-privacy:write", Tier.S
         ),

@@ -9,8 +9,9 @@ from typing import Any
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from sandbox.klaviyo import events, faults, metrics, segments, showing
+from sandbox.klaviyo import faults, metrics, segments, showing
 from sandbox.klaviyo.faults import Fault
+from sandbox.klaviyo.recorded import event_properties
 from sandbox.klaviyo.switches import iso
 from sandbox.klaviyo.world import world
 from sandbox.sameorigin import same_origin_only
@@ -126,7 +127,7 @@ def profile(profile_id: str) -> str:
         " ORDER BY e.time DESC, e.pk DESC LIMIT ?",
         (row["pk"], before, before, _PER_PAGE + 1),
     )
-    timeline = [(each, events.event_properties(each)) for each in rows[:_PER_PAGE]]
+    timeline = [(each, event_properties(each)) for each in rows[:_PER_PAGE]]
     return _page(
         "profile.html", account, profile=row, attributes=json.loads(row["attributes"]),
         properties=json.loads(row["properties"]), timeline=timeline, segments=segments.segments_of(store, row["pk"]),
@@ -158,7 +159,7 @@ def metric(metric_id: str) -> str:
         " ORDER BY e.time DESC, e.pk DESC LIMIT ?",
         (account["pk"], row["pk"], before, before, _PER_PAGE + 1),
     )
-    found = [(each, events.event_properties(each)) for each in rows[:_PER_PAGE]]
+    found = [(each, event_properties(each)) for each in rows[:_PER_PAGE]]
     flows = store.rows("SELECT * FROM flow WHERE metric = ?", (row["pk"],))
     total = store.count("SELECT COUNT(*) FROM event WHERE metric = ?", (row["pk"],))
     older = found[-1][0]["pk"] if len(rows) > _PER_PAGE else None
@@ -195,7 +196,7 @@ def flow_list() -> str:
     account = _account()
     rows = world().store.rows(
         "SELECT f.*, m.name AS metric_name, s.name AS segment_name,"
-        " (SELECT COUNT(*) FROM flow_entry e WHERE e.flow = f.pk) AS entries FROM flow f"
+        " (SELECT COUNT(*) FROM flow_run e WHERE e.flow = f.pk) AS entries FROM flow f"
         " LEFT JOIN metric m ON m.pk = f.metric LEFT JOIN segment s ON s.pk = f.segment"
         " WHERE f.account = ? ORDER BY f.pk",
         (account["pk"],),

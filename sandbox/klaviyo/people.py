@@ -221,7 +221,7 @@ class People:
         return found
 
     def _move(self, into: int, gone: int) -> None:
-        for table in ("event", "segment_member", "list_member", "import_profile", "flow_entry"):
+        for table in ("event", "segment_member", "list_member", "import_profile", "flow_run", "flow_step"):
             # A row that both have already stays once.
             self._connection.execute(f"UPDATE OR IGNORE {table} SET profile = ? WHERE profile = ?", (into, gone))  # noqa: S608
             self._connection.execute(f"DELETE FROM {table} WHERE profile = ?", (gone,))  # noqa: S608

@@ -8,6 +8,7 @@ import sqlite3
 import string
 from typing import Any
 
+from sandbox.klaviyo.entering import Entering
 from sandbox.klaviyo.incoming import Entry
 from sandbox.klaviyo.people import People
 from sandbox.store import Store
@@ -32,18 +33,10 @@ class Recording:
         self._now = now
         self._people = People(connection, store, account, now, merged_ids_resolve_seconds, self._write)
         self._metrics: dict[tuple[str, str], int] = {}
-        self._flows: dict[int, list[int]] = self._live_flows()
+        self._entering = Entering(connection, account, now)
         self._rows: list[tuple[Any, ...]] = []
         self._last: dict[int, int] = {}
         self._counts = {"recorded": 0, "duplicates": 0, "nobody": 0}
-
-    def _live_flows(self) -> dict[int, list[int]]:
-        found: dict[int, list[int]] = {}
-        for row in self._connection.execute(
-            "SELECT pk, metric FROM flow WHERE account = ? AND status = 'live' AND metric IS NOT NULL", (self._account,)
-        ):
-            found.setdefault(row["metric"], []).append(row["pk"])
-        return found
 
     def load(self, entries: list[Entry]) -> None:
         self._people.load(entry.person for entry in entries)
@@ -80,25 +73,12 @@ class Recording:
         recorded = self._connection.total_changes - before
         self._counts["recorded"] += recorded
         self._counts["duplicates"] += len(rows) - recorded
-        self._enter_flows(keyed)
+        self._entering.by_events((row[0], row[2], row[3], row[8]) for row in keyed)
         self._connection.executemany(
             "UPDATE profile SET last_event = ?2 WHERE pk = ?1 AND (last_event IS NULL OR last_event < ?2)",
             list(self._last.items()),
         )
         self._rows, self._last = [], {}
-
-    def _enter_flows(self, keyed: list[tuple[Any, ...]]) -> None:
-        """A live flow is entered by each recorded event of its metric, unless it was a backfill."""
-        if not self._flows:
-            return
-        for row in keyed:
-            if row[3] not in self._flows or row[8]:
-                continue
-            for flow in self._flows[row[3]]:
-                self._connection.execute(
-                    "INSERT OR IGNORE INTO flow_entry SELECT ?, pk, profile, ? FROM event WHERE pk = ?",
-                    (flow, self._now, row[0]),
-                )
 
     def finish(self) -> None:
         self._write()

@@ -74,10 +74,21 @@ TABLES = (
     """CREATE TABLE IF NOT EXISTS flow (
         pk INTEGER PRIMARY KEY, account INTEGER NOT NULL, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL,
         status TEXT NOT NULL, metric INTEGER, segment INTEGER, created REAL NOT NULL, updated REAL NOT NULL)""",
-    # A profile that entered a live flow because of an event.
-    """CREATE TABLE IF NOT EXISTS flow_entry (
-        flow INTEGER NOT NULL, event INTEGER NOT NULL, profile INTEGER NOT NULL, at REAL NOT NULL,
-        PRIMARY KEY (flow, event)) WITHOUT ROWID""",
+    "CREATE TABLE IF NOT EXISTS flow_definition (flow INTEGER PRIMARY KEY, definition TEXT NOT NULL)",
+    # A profile on its way through a flow. `action` is where it stands (none: at the entry), `due` when it goes on (none:
+    # it does not), `body` what is being delivered, rendered once so that every repeat is the same.
+    """CREATE TABLE IF NOT EXISTS flow_run (
+        pk INTEGER PRIMARY KEY, account INTEGER NOT NULL, flow INTEGER NOT NULL, profile INTEGER NOT NULL, event INTEGER,
+        state TEXT NOT NULL, action TEXT, due REAL, tries INTEGER NOT NULL, body TEXT, entered REAL NOT NULL)""",
+    "CREATE UNIQUE INDEX IF NOT EXISTS flow_run_once ON flow_run (flow, event) WHERE event IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS flow_run_due ON flow_run (due) WHERE due IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS flow_run_of_profile ON flow_run (profile, flow)",
+    # The activity log: each action of each run, a webhook once for each try.
+    """CREATE TABLE IF NOT EXISTS flow_step (
+        pk INTEGER PRIMARY KEY, run INTEGER NOT NULL, flow INTEGER NOT NULL, profile INTEGER NOT NULL, action TEXT,
+        at REAL NOT NULL, outcome TEXT NOT NULL, told TEXT NOT NULL, sent TEXT, answered TEXT)""",
+    "CREATE INDEX IF NOT EXISTS flow_step_of_flow ON flow_step (flow)",
+    "CREATE INDEX IF NOT EXISTS flow_step_of_profile ON flow_step (profile)",
     """CREATE TABLE IF NOT EXISTS import_job (
         pk INTEGER PRIMARY KEY, account INTEGER NOT NULL, id TEXT NOT NULL UNIQUE, status TEXT NOT NULL,
         created REAL NOT NULL, started REAL, completed REAL, total INTEGER NOT NULL,
@@ -94,7 +105,7 @@ TABLES = (
 # Emptied by a reset; the order does not matter because nothing is a foreign key.
 DATA_TABLES = (
     "account", "private_key", "install", "grant_code", "token", "profile", "merged", "metric", "event", "tally",
-    "list", "list_member", "segment", "segment_member", "flow", "flow_entry", "import_job", "import_error",
+    "list", "list_member", "segment", "segment_member", "flow", "flow_definition", "flow_run", "flow_step", "import_job", "import_error",
     "import_profile", "switch",
 )  # fmt: skip
-EVENT_TABLES = ("event", "tally", "flow_entry")
+EVENT_TABLES = ("event", "tally", "flow_run", "flow_step")

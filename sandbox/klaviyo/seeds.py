@@ -155,9 +155,30 @@ def _plant_flows(
     for place, (name, status, by_metric, by_segment) in enumerate(
         (("Thank you for your order", "live", metric, None), ("Welcome to VIP Gold", "draft", None, segment))
     ):
+        trigger = (
+            {"type": "metric", "id": f"{account_id[0]}mtr00"}
+            if by_metric
+            else {"type": "segment", "id": f"{account_id[0]}seg00"}
+        )
+        action = f"{account}000000{place}"
         created = now - _DAY * (90 - place)
         connection.execute(
             "INSERT INTO flow (account, id, name, status, metric, segment, created, updated)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (account, f"{account_id[0]}flw{place:02d}", name, status, by_metric, by_segment, created, created),
         )
+        connection.execute(
+            "INSERT INTO flow_definition SELECT pk, ? FROM flow WHERE id = ?",
+            (json.dumps(_one_email(trigger, action, name)), f"{account_id[0]}flw{place:02d}"),
+        )
+
+
+def _one_email(trigger: dict[str, Any], action: str, subject: str) -> dict[str, Any]:
+    email = {
+        "id": action,
+        "type": "send-email",
+        "links": {"next": None},
+        "data": {"message": {"subject_line": subject}},
+    }
+    return {"triggers": [trigger], "profile_filter": None, "actions": [email], "entry_action_id": action,
+            "reentry_criteria": None}  # fmt: skip

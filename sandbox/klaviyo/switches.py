@@ -23,6 +23,8 @@ class Switches:
     strict_bulk_dedupe: bool = True
     apply_segment_flag_filters: bool = False
     merged_ids_resolve_seconds: float = 3600.0
+    # How long an hour of waiting inside a flow lasts: of a delay, or of the 24 hours in which a webhook is retried.
+    flow_hour_seconds: float = 5.0
     clock_offset_seconds: float = 0.0
     # Good phone numbers that begin so are of a region the accounts do not support.
     unsupported_phone_prefixes: list[str] = field(default_factory=list)

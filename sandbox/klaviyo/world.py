@@ -10,6 +10,7 @@ from flask import current_app
 from sandbox.config import Config
 from sandbox.klaviyo import seeds
 from sandbox.klaviyo.faults import Faults
+from sandbox.klaviyo.flow_runner import FlowRunner
 from sandbox.klaviyo.inbox import Inbox
 from sandbox.klaviyo.limits import Limits
 from sandbox.klaviyo.profile_imports import Importer
@@ -42,6 +43,7 @@ class World:
         seeds.plant(self.store, self.switches.now(), config)
         self.inbox = Inbox(self.store, self.switches, config.data_dir / "accepted")
         self.importer = Importer(self.store, self.switches)
+        self.flows = FlowRunner(self.store, self.switches)
 
     def _apply_start_settings(self) -> None:
         if self.config.limits is not None:
@@ -58,11 +60,12 @@ class World:
 
     def reset(self, only_events: bool = False) -> None:
         """Back to the first start, or only without events."""
-        with self.inbox.paused(), self.importer.paused():
+        with self.inbox.paused(), self.importer.paused(), self.flows.paused():
             self.store.empty(EVENT_TABLES if only_events else DATA_TABLES)
             self.inbox.forget()
             self.recorder.forget()
             self.limits.forget()
+            self.flows.orders.forget()
             if only_events:
                 return
             self.faults.clear()
@@ -78,6 +81,7 @@ class World:
             each.close()
         self.inbox.stop()
         self.importer.stop()
+        self.flows.stop()
         self.store.close()
 
 

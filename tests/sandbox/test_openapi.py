@@ -17,6 +17,7 @@ import pytest
 import requests
 
 from tests.sandbox.conftest import NORDIC, Running, bulk, event, upsert
+from tests.sandbox.test_flows import email, flow, installed_condition, split, wait, webhook
 from tests.sandbox.test_imports import job
 from tests.sandbox.test_profiles import deletion
 
@@ -117,6 +118,11 @@ BODIES: dict[str, tuple[str, str, Any]] = {
                                                      last_name="Bo", location={"zip": "8000"}, properties={})),
     "create": ("POST", "/api/profiles", upsert(email="cy@example.com", phone_number="+4520112233")),
     "import": ("POST", "/api/profile-bulk-import-jobs", job({"email": "d@example.com"}, lists=["LstK9x"])),
+    "flow": ("POST", "/api/flows", flow({"type": "metric", "id": "Kmtr00"}, split(installed_condition(), "hook", "mail"),
+                                        webhook("https://shop.example.com/v1/push", after="wait"),
+                                        wait("wait", "mail", 30), email())),
+    "switching": ("PATCH", "/api/flows/Kflw00", {"data": {
+        "type": "flow", "id": "Kflw00", "attributes": {"status": "draft"}}}),
     "deletion": ("POST", "/api/data-privacy-deletion-jobs", deletion({"email": "nobody@example.com"})),
 }  # fmt: skip
 
@@ -179,6 +185,7 @@ READS = (
     "/api/segments/Kseg00/relationships/flow-triggers",
     "/api/flows?page[size]=1",
     "/api/flows/Kflw00",
+    "/api/flows/Kflw01?additional-fields[flow]=definition",
     "/api/profile-bulk-import-jobs",
     # refusals
     "/api/profiles?page[size]=1000",
@@ -223,4 +230,5 @@ def test_scopes_and_rates_are_those_of_the_description(description: Description)
         assert theirs["operationId"] == mine.name
         assert set(theirs["x-klaviyo-scopes"]) == mine.scopes, mine.name
         limit = theirs["x-klaviyo-ratelimit"]
-        assert (limit["burst"], limit["steady"]) == (f"{mine.tier.value[0]}/s", f"{mine.tier.value[1]}/m"), mine.name
+        told = [f"{most}/{unit}" for most, unit in zip(mine.tier.value, "smd", strict=False)]
+        assert told == [limit[name] for name in ("burst", "steady", "daily") if name in limit], mine.name

@@ -130,6 +130,15 @@ def test_a_request_in_two_buckets_needs_room_in_both() -> None:
     assert limits.take("a", both[:1], 10.0) == (0, 73)
 
 
+def test_some_operations_are_limited_for_a_day_too() -> None:
+    limits = Limits()
+    bucket = [("create_flow", Tier.XS_DAILY)]
+    for number in range(100):
+        assert limits.take("a", bucket, number * 61.0) == (0, 0)
+    assert limits.take("a", bucket, 80_000.0) == (6400, 0)
+    assert limits.take("a", bucket, 86_400.0) == (0, 0)
+
+
 def test_counting_members_has_the_strict_bucket(start_sandbox: Callable[..., Running]) -> None:
     klaviyo = start_sandbox(limits=True)
     asked = {"additional-fields[segment]": "profile_count"}
