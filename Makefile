@@ -14,7 +14,7 @@ DEV_STAMP := $(VENV)/.tests-$(shell cat requirements.txt requirements-dev.txt | 
 COMPILE := $(PY) -m piptools compile --quiet --strip-extras --no-header --no-emit-index-url --no-emit-find-links \
 	--no-emit-trusted-host --no-emit-options
 
-.PHONY: help run test check lint bench migrate flask replay requirements screenshots clean
+.PHONY: help run test check lint bench migrate flask replay requirements screenshots event-list clean
 
 help: ## List what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +53,9 @@ replay: $(STAMP) ## Send a real purchase history to the running demo; ARGS="FILE
 
 screenshots: $(DEV_STAMP) ## Make the pictures of README anew
 	$(PY) -m docs.screenshots $(ARGS)
+
+event-list: $(STAMP) ## Write docs/events.md from the catalogue
+	$(PY) -m docs.write_events
 
 clean: ## Remove what was installed, built and cached; the data in var/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov

@@ -1,4 +1,4 @@
-"""The API reference for people: the same description that programs read at `/v1/openapi.json`."""
+"""The references for people: the API, as programs read it at `/v1/openapi.json`, and what each of the 18 events carries."""
 
 from __future__ import annotations
 
@@ -28,6 +28,17 @@ def index() -> ResponseReturnValue:
         mixed=_pretty(examples.MIXED),
         event_types=catalogue.EVENT_TYPES,
         public_url=settings().public_url,
+    )
+
+
+@bp.get("/docs/events")
+@public
+def events() -> ResponseReturnValue:
+    return render_template(
+        "docs/events.html",
+        event_types=catalogue.EVENT_TYPES,
+        common=catalogue.COMMON,
+        examples={entry.type: _pretty(examples.at_klaviyo(entry)) for entry in catalogue.EVENT_TYPES},
     )
 
 

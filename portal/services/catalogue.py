@@ -11,7 +11,10 @@ from enum import StrEnum
 
 class Kind(StrEnum):
     TEXT = "text"
+    # All of them are points, or how many there are of something.
     NUMBER = "number"
+    ID = "id"
+    URL = "address"
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,13 @@ class EventType:
     description: str
     source: str
     properties: tuple[Property, ...] = ()
+    # Common properties that are otherwise than usual after this event, for the example.
+    otherwise: tuple[Property, ...] = ()
+
+    @property
+    def example(self) -> dict[str, str | int | float]:
+        """The properties of such an event, as Klaviyo would have them."""
+        return {prop.name: prop.example for prop in (*COMMON, *self.otherwise, *self.properties)}
 
 
 def _text(name: str, example: str, note: str, *choices: str) -> Property:
@@ -47,12 +57,33 @@ def _number(name: str, example: float, note: str) -> Property:
     return Property(name, Kind.NUMBER, example, note)
 
 
+def _id(name: str, example: str, note: str) -> Property:
+    return Property(name, Kind.ID, example, note)
+
+
+# On every event, computed here at its time; what is sent under these names is replaced. What is not known is left out.
+COMMON: tuple[Property, ...] = (
+    _number("balance", 145, "Points now"),
+    _text("tier", "Gold", "The tier now"),
+    _text("next_tier", "Platinum", "The tier above"),
+    _number("points_to_next_tier", 355, "Points missing for the tier above"),
+    _text("next_reward", "Bag of beans", "The cheapest reward that is not yet in reach"),
+    _number("points_to_next_reward", 55, "Points missing for that reward"),
+    _number("rewards_available", 2, "Rewards that the balance is enough for"),
+    _text(
+        "wallet_pass_status", "installed", "Whether the card is on a phone", "installed", "uninstalled", "not_installed"
+    ),
+    _text("source", "api", "Where the event came from"),
+)
+_NO_CARD_YET = (_text("wallet_pass_status", "not_installed", "No card yet"),)
+
 PLATFORM = _text("platform", "ios", "Where the card lives", "ios", "android")
 LOCATION = _text("location", "Nørrebro", "The shop")
 DEVICE = _text("device", "Till 2", "The till or reader")
-TIER = (_text("tier", "Gold", "The tier now"), _text("previous_tier", "Silver", "The tier before"))
+RISEN = (_text("tier", "Gold", "The tier now"), _text("previous_tier", "Silver", "The tier before"))
+FALLEN = (_text("tier", "Silver", "The tier now"), _text("previous_tier", "Gold", "The tier before"))
 REWARD = (
-    _text("reward_id", "free-coffee", "Your id of the reward"),
+    _id("reward_id", "free-coffee", "Your id of the reward"),
     _text("reward_name", "Free coffee", "The reward's name"),
     _number("cost", 100, "Points it cost"),
     _text("code", "BREW-7Q2K", "The code handed out"),
@@ -72,6 +103,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
         "A customer removed the card.",
         "Apple or Google Wallet",
         (PLATFORM,),
+        (_text("wallet_pass_status", "uninstalled", "No longer on a phone"),),
     ),
     EventType("card_opened", "Loyalty card opened", "A customer opened the card page.", "The card page", (PLATFORM,)),
     EventType(
@@ -80,7 +112,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
         "A customer followed a link on the card.",
         "A link on the card",
         (
-            _text("link_url", "https://nordiccoffee.example/menu", "Where the link leads"),
+            Property("link_url", Kind.URL, "https://nordiccoffee.example/menu", "Where the link leads"),
             _text("link_label", "Menu", "What the link says"),
         ),
     ),
@@ -90,7 +122,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
         "A customer entered the audience of a campaign.",
         "Campaigns",
         (
-            _text("campaign_id", "cmp_18", "The campaign's id"),
+            _id("campaign_id", "cmp_18", "The campaign's id"),
             _text("campaign_name", "Autumn roast", "The campaign's name"),
             _text("segment_name", "VIP Gold", "The segment that led here"),
         ),
@@ -108,8 +140,15 @@ EVENT_TYPES: tuple[EventType, ...] = (
             _text("reason", "Purchase 1042", "Why"),
         ),
     ),
-    EventType("tier_upgraded", "Tier upgraded", "A customer rose to a better tier.", "Tier rules", TIER),
-    EventType("tier_downgraded", "Tier downgraded", "A customer fell to a lower tier.", "Tier rules", TIER),
+    EventType("tier_upgraded", "Tier upgraded", "A customer rose to a better tier.", "Tier rules", RISEN),
+    EventType(
+        "tier_downgraded",
+        "Tier downgraded",
+        "A customer fell to a lower tier.",
+        "Tier rules",
+        FALLEN,
+        (_text("next_tier", "Gold", "The tier above"),),
+    ),
     EventType(
         "reward_redeemed_online",
         "Reward redeemed (online)",
@@ -133,7 +172,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
         "A friend who was referred bought something.",
         "Your shop, through the API",
         (
-            _text("referred_customer_id", "10422", "Your id of the friend"),
+            _id("referred_customer_id", "10422", "Your id of the friend"),
             _number("points_awarded", 50, "Points for the referral"),
         ),
     ),
@@ -153,6 +192,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
         "A customer joined the programme.",
         "The first time a customer is seen",
         (_text("source", "api", "Where the customer came from"),),
+        _NO_CARD_YET,
     ),
     EventType("customer_birthday", "Customer birthday", "It is the customer's birthday.", "A daily check"),
     EventType(
@@ -168,7 +208,13 @@ EVENT_TYPES: tuple[EventType, ...] = (
         "A customer opened the card's download link.",
         "The download link",
         (PLATFORM,),
+        _NO_CARD_YET,
     ),
 )
 
 BY_TYPE: dict[str, EventType] = {entry.type: entry for entry in EVENT_TYPES}
+# Of each type, the common properties that are not its own as well.
+COMPUTED: dict[str, frozenset[str]] = {
+    entry.type: frozenset(prop.name for prop in COMMON) - {prop.name for prop in entry.properties}
+    for entry in EVENT_TYPES
+}

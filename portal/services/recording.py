@@ -36,7 +36,7 @@ from portal.models import (
     Unsent,
 )
 from portal.services import customers, ledger
-from portal.services.catalogue import BY_TYPE
+from portal.services.catalogue import BY_TYPE, COMPUTED
 from portal.services.customers import Identifiers, Person
 from portal.services.effects import CUSTOMER_CREATED, Change, Happening, Subject, apply, welcome
 from portal.services.rules import RewardRule, Rules, rules_of
@@ -151,7 +151,7 @@ class Recording:
     def _delivery(
         self, row_id: int, event_id: str, source: str, person: Person, happening: Happening
     ) -> dict[str, Any]:
-        properties = {"source": source, **happening.properties, **happening.signals}
+        properties = {"source": source, **_not_computed(happening), **happening.signals}
         return {
             "id": row_id,
             "merchant_id": self._merchant_id,
@@ -191,6 +191,14 @@ class Recording:
         if self._deliveries:
             insert_rows(Delivery, self._deliveries)
             on_commit(partial(queue.ring, self._merchant_id))
+
+
+def _not_computed(happening: Happening) -> dict[str, Any]:
+    """Its properties without what is computed here: a program's idea of the tier is not sent in place of ours."""
+    computed, told = COMPUTED[happening.type], happening.properties
+    if computed.isdisjoint(told):
+        return told
+    return {name: value for name, value in told.items() if name not in computed}
 
 
 # --- what is sent --------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from portal.errors import InvalidError
 from portal.services.catalogue import BY_TYPE
-from portal.services.telling import PropertyError
+from portal.services.properties import PropertyError
 
 _MESSAGES = {
     "missing": "is missing",

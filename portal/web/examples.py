@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from portal.services.catalogue import EventType
+
 ERROR: dict[str, Any] = {
     "error": {
         "code": "invalid",
@@ -69,3 +71,8 @@ MIXED: dict[str, Any] = {
         {"id": "scan-881", "status": "rejected", **ERROR},
     ]
 }
+
+
+def at_klaviyo(entry: EventType) -> dict[str, Any]:
+    """An event as it stands on a profile's timeline in Klaviyo."""
+    return {"metric": entry.metric, "time": "2026-11-23T08:30:00+00:00", "properties": entry.example}

@@ -30,6 +30,7 @@ PAGES = (
     "/settings/audit-log",
     "/settings/password",
     "/docs",
+    "/docs/events",
     "/no-such-page",
 )
 SCREENS = {"desk, light": (1280, 900, "light"), "phone, dark": (390, 844, "dark")}

@@ -7,7 +7,10 @@ from typing import Any
 import jsonschema
 from flask.testing import FlaskClient
 
+from docs import write_events
 from portal.blueprints.api.openapi import document
+from portal.services.catalogue import COMMON, EVENT_TYPES
+from portal.services.properties import fit_properties
 from portal.web import examples
 from portal.web.reference import read
 from tests import factories
@@ -68,3 +71,22 @@ def test_the_reference_tells_that_own_properties_are_taken_and_leads_back(client
     assert "Log in to the portal" in page
     factories.log_in(client, merchant.email)
     assert "Back to the portal" in client.get("/docs").text
+
+
+def test_the_written_list_of_events_is_the_catalogues() -> None:
+    assert write_events.PAGE.read_text() == write_events.render(), "write it anew: make event-list"
+
+
+def test_every_event_is_shown_with_its_properties_an_example_and_tags_to_copy(client: FlaskClient) -> None:
+    page = client.get("/docs/events").text
+    for entry in EVENT_TYPES:
+        assert f'id="{entry.type}"' in page
+        assert f">{entry.metric}</h2>" in page
+        for prop in (*entry.properties, *COMMON):
+            assert prop.tag in page
+            assert prop.name in entry.example
+
+
+def test_every_example_of_an_event_fits_its_own_check() -> None:
+    for entry in EVENT_TYPES:
+        assert fit_properties(entry.type, entry.example) == entry.example

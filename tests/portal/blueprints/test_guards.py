@@ -19,6 +19,7 @@ PUBLIC = {
     "auth.log_in",
     "auth.login",
     "bootstrap.static",
+    "docs.events",
     "docs.index",
     "health.alive",
     "health.ready",

@@ -29,6 +29,7 @@ PAGES = (
     "/settings/audit-log",
     "/oauth/klaviyo/install",
     "/docs",
+    "/docs/events",
 )
 
 

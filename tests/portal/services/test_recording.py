@@ -94,7 +94,18 @@ def test_what_is_frozen_is_what_klaviyo_will_be_told(shop: int) -> None:
     }
 
 
-def test_a_source_that_was_told_is_kept(shop: int) -> None:
+def test_what_we_compute_is_sent_in_place_of_what_was_told(shop: int) -> None:
+    mine = {"balance": 9, "tier": "Diamond", "next_tier": "Moon", "source": "till", "location": "Harbour"}
+    stage.record(shop, told("a", type="checked_in", properties=mine))
+    assert json.loads(stage.deliveries(shop)[0].payload)["properties"] == {
+        "source": "api",
+        "location": "Harbour",
+        "balance": 0,
+        "wallet_pass_status": "not_installed",
+    }
+
+
+def test_where_a_customer_came_from_is_kept_as_told(shop: int) -> None:
     stage.record(shop, told("a", type="customer_created", properties={"source": "till"}))
     assert json.loads(stage.deliveries(shop)[0].payload)["properties"]["source"] == "till"
 
