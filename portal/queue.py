@@ -26,6 +26,7 @@ QUEUES = (DELIVERIES, UPKEEP)
 DRAIN = "portal.jobs.deliveries.drain"
 REVOKE = "portal.jobs.tokens.revoke"
 CHECK = "portal.jobs.checks.check"
+REVIEW = "portal.jobs.reviews.review"
 
 TIMEOUT_SECONDS = 0.25
 SILENCE_SECONDS = 5.0

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from portal import config, queue
 from portal.db import db, transaction, utcnow
-from portal.jobs import checks, deliveries, tokens
+from portal.jobs import birthdays, checks, deliveries, reviews, tokens
 from portal.services import outbox, upkeep
 
 P = ParamSpec("P")
@@ -42,6 +42,9 @@ PERIODIC: dict[str, tuple[timedelta, Callable[[], None]]] = {
     "give up": (timedelta(minutes=10), _give_up),
     "revoke": (timedelta(minutes=5), tokens.revoke_outstanding),
     "keep tokens alive": (timedelta(hours=1), tokens.keep_alive),
+    "review tiers": (timedelta(minutes=1), reviews.ring_for_due),
+    # Often, so that nobody's morning is missed; each birthday is told once.
+    "birthdays": (timedelta(minutes=10), birthdays.tell_due),
 }
 
 

@@ -9,6 +9,7 @@ from portal.models.event import Event, Unsent
 from portal.models.heartbeat import Heartbeat, PeriodicTask
 from portal.models.loyalty import (
     Channel,
+    FormerTier,
     PointsChange,
     Programme,
     Redemption,
@@ -36,6 +37,7 @@ __all__ = [
     "DeliveryState",
     "Event",
     "EventChoice",
+    "FormerTier",
     "Heartbeat",
     "LoginFailure",
     "LoginSession",

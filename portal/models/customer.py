@@ -5,11 +5,13 @@ from __future__ import annotations
 import secrets
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, SmallInteger, String, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKey, Index, SmallInteger, String, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.db import BigId, Model, UtcDateTime, utcnow
+from portal.models.card_number import card_number
 
 ID_PREFIX = "cus_"
 
@@ -92,6 +94,11 @@ class Customer(Model):
         return f"{ID_PREFIX}{self.id}"
 
     @property
+    def card_number(self) -> str:
+        """What the card's barcode says, and staff may type."""
+        return card_number(self.id)
+
+    @property
     def label(self) -> str:
         """The identifier by which a person finds this customer again."""
         return self.email or self.phone or self.external_id or self.klaviyo_profile_id or self.public_id
@@ -109,3 +116,17 @@ class Customer(Model):
     @property
     def member_since(self) -> datetime:
         return self.joined_at or self.created_at
+
+
+def _by_beginning(name: str, column: str, expression: Any) -> Index:
+    """An index for `services/directory.py`, which looks for what begins with a text.
+
+    PostgreSQL can only be asked so where the order is that of the characters, whatever the database's language.
+    """
+    return Index(name, Customer.merchant_id, expression.label(column), postgresql_ops={column: "text_pattern_ops"})
+
+
+_by_beginning("ix_customers_merchant_id_email", "email", Customer.email)
+_by_beginning("ix_customers_merchant_id_phone", "phone", Customer.phone)
+_by_beginning("ix_customers_merchant_id_first_name", "first_name", func.lower(Customer.first_name))
+_by_beginning("ix_customers_merchant_id_last_name", "last_name", func.lower(Customer.last_name))

@@ -65,6 +65,8 @@ class Programme(Model):
     currency: Mapped[str] = mapped_column(String(3), default="EUR")
     welcome_points: Mapped[int] = mapped_column(BigInteger, default=0)
     referral_points: Mapped[int] = mapped_column(BigInteger, default=0)
+    # After a change every customer is looked at again, by rising id: how far that is. Empty when it is done.
+    reviewed_to: Mapped[int | None] = mapped_column(BigId)
 
 
 class Tier(Model):
@@ -83,6 +85,17 @@ class Tier(Model):
     threshold: Mapped[int] = mapped_column(BigInteger)
     # How long it is kept before it is looked at anew; without, for as long as the points are there.
     valid_months: Mapped[int | None] = mapped_column()
+
+
+class FormerTier(Model):
+    """One row is a tier that was removed, kept until everybody who was in it has been moved: they fall from it, or rise."""
+
+    __tablename__ = "former_tiers"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    merchant_id: Mapped[int] = mapped_column(ForeignKey("merchants.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(60))
+    threshold: Mapped[int] = mapped_column(BigInteger)
 
 
 class Reward(Model):

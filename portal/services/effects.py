@@ -107,6 +107,14 @@ def welcome(subject: Subject, moment: datetime, source: str) -> list[Happening]:
     return [created, *_with_signals(subject, [subject.move(subject.rules.welcome_points, "Welcome", moment)], moment)]
 
 
+def review(subject: Subject, moment: datetime) -> list[Happening]:
+    """What follows from time alone, or from rules that have changed."""
+    follows = subject.follow(moment)
+    for each in follows:
+        each.signals = subject.signals(moment)
+    return follows
+
+
 def apply(
     event_type: str, properties: dict[str, Any], moment: datetime, subject: Subject, reserve: Reserve
 ) -> list[Happening]:

@@ -38,7 +38,7 @@ from portal.models import (
 from portal.services import customers, ledger
 from portal.services.catalogue import BY_TYPE, COMPUTED
 from portal.services.customers import Identifiers, Person
-from portal.services.effects import CUSTOMER_CREATED, Change, Happening, Subject, apply, welcome
+from portal.services.effects import CUSTOMER_CREATED, Change, Happening, Subject, apply, review, welcome
 from portal.services.rules import RewardRule, Rules, rules_of
 from portal.services.standing import Standing
 
@@ -94,6 +94,16 @@ class Recording:
         for happening in happenings:
             self._add(told, person, happening)
         return None
+
+    def review(self, person: Person) -> None:
+        """Let time and rules have their effect on the tier, without anything having happened to the customer."""
+        standing = self._standings.get(person.id)
+        if standing is None:
+            return  # erased at this moment
+        cause = Told("", "", Identifiers(id=person.id), self._now, {}, b"", source="portal")
+        for happening in review(Subject(self._plan.rules, standing, self._earnings[person.id]), self._now):
+            self._add(cause, person, happening)
+        self._taken.add(person.id)
 
     def _greet(self, told: Told, person: Person, subject: Subject) -> list[Happening]:
         """A customer who is seen for the first time is told of, unless that is what we are being told."""

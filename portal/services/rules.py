@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 
 from portal.db import db
-from portal.models import Channel, Merchant, Programme, Reward, Tier, TierBasis, TierLoss
+from portal.models import Channel, FormerTier, Merchant, Programme, Reward, Tier, TierBasis, TierLoss
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,11 @@ class Rules:
     welcome_points: int
     referral_points: int
     zone: ZoneInfo
+    # Tiers that were removed, as long as somebody may still be in one.
+    former: tuple[TierRule, ...] = ()
 
     def tier(self, tier_id: int | None) -> TierRule | None:
-        return next((tier for tier in self.tiers if tier.id == tier_id), None)
+        return next((tier for tier in (*self.tiers, *self.former) if tier.id == tier_id), None)
 
     def tier_for(self, points: int) -> TierRule | None:
         """The highest that so many points are enough for."""
@@ -78,6 +80,9 @@ def rules_of(merchant_id: int, version: int) -> Rules:
         .where(Tier.merchant_id == merchant_id)
         .order_by(Tier.threshold)
     )
+    former = db.session.execute(
+        select(FormerTier.id, FormerTier.name, FormerTier.threshold).where(FormerTier.merchant_id == merchant_id)
+    )
     rewards = db.session.execute(
         select(
             Reward.id,
@@ -99,6 +104,7 @@ def rules_of(merchant_id: int, version: int) -> Rules:
         welcome_points=welcome,
         referral_points=referral,
         zone=ZoneInfo(zone),
+        former=tuple(TierRule(*row, valid_months=None) for row in former),
     )
 
 

@@ -99,7 +99,7 @@ def follow_tier(
     """Put the customer into the tier that the rules give at this moment: (before, after) where that is another one."""
     before = rules.tier(standing.tier_id)
     wanted = rules.tier_for(score(rules, standing, earnings, moment))
-    after = wanted if _may_change(rules, standing, before, wanted, moment) else before
+    after = tier_after(rules, standing, wanted, moment)
     if after != before or (after is None) != (standing.tier_id is None):
         standing.change(
             tier_id=after and after.id,
@@ -112,10 +112,16 @@ def follow_tier(
     return (before, after) if after != before else None
 
 
+def tier_after(rules: Rules, standing: Standing, wanted: TierRule | None, moment: datetime) -> TierRule | None:
+    """The tier at this moment of a customer whose points are enough for the one that is `wanted`."""
+    before = rules.tier(standing.tier_id)
+    return wanted if _may_change(rules, standing, before, wanted, moment) else before
+
+
 def _may_change(
     rules: Rules, standing: Standing, before: TierRule | None, wanted: TierRule | None, moment: datetime
 ) -> bool:
-    if before is None or (wanted is not None and wanted.threshold > before.threshold):
+    if before is None or before in rules.former or (wanted is not None and wanted.threshold > before.threshold):
         return True
     if rules.loss is TierLoss.AT_ONCE:
         # A tier that is valid for a time is kept for that time.
