@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 
 from portal.models import Rounding
 
 # As many as a float tells apart to the hundredth.
 MOST_POINTS = 10**12
+_NUMBER = re.compile(r"[+-]?(\d{1,20}(\.\d{0,20})?|\.\d{1,20})")
+_IN_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
 
 
 def to_hundredths(number: float) -> int:
@@ -32,3 +35,25 @@ def points_for(amount: Decimal, points_per_unit: int, rounding: Rounding) -> int
         return int(hundredths.quantize(Decimal(1), ROUND_HALF_UP))
     mode = ROUND_DOWN if rounding is Rounding.DOWN else ROUND_HALF_UP
     return int((hundredths / 100).quantize(Decimal(1), mode)) * 100
+
+
+def read_points(text: str) -> int:
+    """Hundredths, from what a person typed: 1,200 or 12.5 or 12,5. Raises `ValueError` that says what to do."""
+    compact = "".join(text.split())
+    if _IN_THOUSANDS.fullmatch(compact):
+        compact = compact.replace(",", "")
+    compact = compact.replace(",", ".")
+    if not _NUMBER.fullmatch(compact):
+        raise ValueError("Enter a number, such as 250 or 12.50.")
+    number = Decimal(compact)
+    if abs(number) > MOST_POINTS:
+        raise ValueError(f"Enter at most {MOST_POINTS:,} points.")
+    hundredths = number * 100
+    if hundredths != int(hundredths):
+        raise ValueError("Enter at most two decimals, such as 12.50.")
+    return int(hundredths)
+
+
+def in_words(hundredths: int) -> str:
+    """1,204 or 12.50, grouped, for a person."""
+    return f"{hundredths // 100:,}" if hundredths % 100 == 0 else f"{Decimal(hundredths) / 100:,.2f}"

@@ -12,7 +12,7 @@ from functools import partial
 from sqlalchemy import ColumnElement, delete, select, update
 
 from portal import queue
-from portal.db import db, new_id, on_commit
+from portal.db import changed_rows, db, new_id, on_commit
 from portal.models import Customer, FormerTier, Programme
 from portal.services import ledger
 from portal.services.customers import Identifiers, identify
@@ -58,8 +58,9 @@ def continue_changed(merchant_id: int, now: datetime) -> bool:
     ).all()
     _review(merchant_id, ids, now, changed=True)
     programme.reviewed_to = ids[-1] if len(ids) == AT_ONCE else None
-    if programme.reviewed_to is None:
+    if programme.reviewed_to is None and changed_rows(
         db.session.execute(delete(FormerTier).where(FormerTier.merchant_id == merchant_id))
+    ):
         programme.version = new_id()
     return programme.reviewed_to is not None
 

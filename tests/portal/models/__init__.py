@@ -1,0 +1,1 @@
+"""Tests of rows that know more than their columns."""
