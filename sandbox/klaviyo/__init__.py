@@ -6,19 +6,22 @@
 from flask import Flask
 
 from sandbox.config import Config
-from sandbox.klaviyo import (  # noqa: F401 - importing registers the operations
+from sandbox.klaviyo import (  # noqa: F401 - importing registers operations and pages
     accounts,
     bulk_events,
     control,
     deletions,
     events,
+    flow_pages,
     flows,
+    frames,
     gate,
     import_jobs,
     metrics,
     oauth,
     pages,
     profiles,
+    segment_pages,
     segments,
 )
 from sandbox.klaviyo.world import World
@@ -31,5 +34,5 @@ def install(app: Flask, config: Config) -> World:
     gate.install(app)
     app.register_blueprint(oauth.bp)
     app.register_blueprint(control.bp)
-    app.register_blueprint(pages.bp)
+    app.register_blueprint(frames.bp)
     return found

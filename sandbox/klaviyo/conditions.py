@@ -109,6 +109,46 @@ _TEXT: dict[str, Callable[[str, str], bool]] = {
     "ends-with": str.endswith,
 }  # fmt: skip
 
+_OPERATORS = {
+    "equals": "is", "not-equals": "is not", "greater-than": "is more than", "less-than": "is less than",
+    "greater-than-or-equal": "is at least", "less-than-or-equal": "is at most", "is-set": "is set",
+    "not-set": "is not set",
+}  # fmt: skip
+_TIMEFRAMES = {"alltime": "ever", "flow-start": "since entering the flow"}
+
+
+def told(tested: dict[str, Any] | None) -> str:
+    """A filter for a person: `tier is Gold; balance is more than 100`."""
+    groups = (tested or {}).get("condition_groups") or []
+    return "; ".join(" or ".join(_told(each) for each in group["conditions"]) for group in groups) or "always"
+
+
+def _told(condition: dict[str, Any]) -> str:
+    kind = condition.get("type")
+    if kind == "profile-property":
+        custom = _CUSTOM.fullmatch(condition["property"])
+        return f"{custom.group('name') if custom else condition['property']} {_compared(condition['filter'])}"
+    if kind == "metric-property":
+        return f"the event's {condition['field']} {_compared(condition['filter'])}"
+    if kind == "profile-metric":
+        when = condition["timeframe_filter"]
+        span = _TIMEFRAMES.get(when["operator"]) or f"in the last {when.get('quantity')} {when.get('unit')}s"
+        extra = [f"{each['property']} {_compared(each['filter'])}" for each in condition.get("metric_filters") or []]
+        measured = _compared(condition["measurement_filter"])
+        return f"{condition['measurement']} of {condition['metric_id']} {span} {measured}" + "".join(
+            f", {each}" for each in extra
+        )
+    return f"is {'' if condition.get('is_member') else 'not '}a member of {', '.join(condition.get('group_ids', []))}"
+
+
+def _compared(tested: dict[str, Any] | None) -> str:
+    if tested is None:
+        return "is anything"
+    operator = tested["operator"]
+    words = _OPERATORS.get(operator, operator.replace("-", " "))
+    return words if tested["type"] == "existence" else f"{words} {tested['value']}"
+
+
 _text_filter = shapes.record(
     {"operator": shapes.word(*_TEXT, *(f"not-{each}" for each in _TEXT)), "value": shapes.nullable(shapes.text)}
 )

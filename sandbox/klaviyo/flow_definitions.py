@@ -165,20 +165,20 @@ def of(store: Store, flow: int) -> dict[str, Any]:
     return found
 
 
-def in_order(definition: dict[str, Any]) -> Iterator[tuple[int, Action]]:
-    """The actions as a person reads them, each with how far it is indented."""
+def in_order(definition: dict[str, Any]) -> Iterator[tuple[int, str, Action]]:
+    """The actions as a person reads them, each with how far it is indented and the branch it begins."""
     actions = {action["id"]: action for action in definition["actions"]}
 
-    def walk(name: str | None, depth: int) -> Iterator[tuple[int, Action]]:
+    def walk(name: str | None, depth: int, branch: str) -> Iterator[tuple[int, str, Action]]:
         action = actions.get(name or "")
         if action is None:
             return
-        yield depth, action
+        yield depth, branch, action
         links = action.get("links") or {}
         if action["type"].endswith("-split"):
-            yield from walk(links.get("next_if_true"), depth + 1)
-            yield from walk(links.get("next_if_false"), depth + 1)
+            yield from walk(links.get("next_if_true"), depth + 1, "Yes")
+            yield from walk(links.get("next_if_false"), depth + 1, "No")
         else:
-            yield from walk(links.get("next"), depth)
+            yield from walk(links.get("next"), depth, "")
 
-    yield from walk(definition["entry_action_id"], 0)
+    yield from walk(definition["entry_action_id"], 0, "")

@@ -83,7 +83,7 @@ class Walk:
         asked = flow_subjects.subject(self.store, self.run, self.profile, self.switches.now())
         yes = conditions.holds(data.get("profile_filter") or data.get("trigger_filter"), asked)
         self.steps.append(
-            Step(self.action, "Yes" if yes else "No", "the condition holds" if yes else "it does not hold")
+            Step(self.action, "Yes" if yes else "No", "the condition holds" if yes else "the condition does not hold")
         )
         return self._onwards(action, "next_if_true" if yes else "next_if_false")
 
@@ -93,7 +93,7 @@ class Walk:
         seconds = data["value"] * _DELAY_SECONDS[unit]
         seconds += (data.get("secondary_value") or 0) * _DELAY_SECONDS[_SMALLER.get(unit, "minutes")]
         self.due = self._in_flow_time(seconds)
-        self.steps.append(Step(self.action, "Waiting", f"until {iso(self.due)}"))
+        self.steps.append(Step(self.action, "Waiting", f"until {_clock(self.due)}"))
         return self._onwards(action) and False
 
     def _email(self, action: dict[str, Any]) -> bool:
@@ -127,11 +127,13 @@ class Walk:
     def _try_again(self, body: str, answer: webhooks.Answer) -> None:
         self.tries += 1
         self.due = self._in_flow_time(webhooks.retry_after(self.tries))
-        told = f"{_of(answer)}; retry {self.tries} of {webhooks.RETRIES} at {iso(self.due)}"
+        told = f"{_of(answer)}; retry {self.tries} of {webhooks.RETRIES} at {_clock(self.due)}"
         self.steps.append(Step(self.action, "Waiting", told, body, answer.told))
 
     def _log_delivery(self, body: str, answer: webhooks.Answer, why: str = "") -> None:
-        told = _of(answer) + (f", after {self.tries} retries" if self.tries else "")
+        told = _of(answer) + (
+            "" if not self.tries else f" after {self.tries} {'retry' if self.tries == 1 else 'retries'}"
+        )
         self.steps.append(Step(self.action, "Sent" if answer.sent else "Skipped", why + told, body, answer.told))
 
     def _rendered(self, text: str) -> str | None:
@@ -199,7 +201,11 @@ class Walk:
 
 
 def _of(answer: webhooks.Answer) -> str:
-    return answer.told if answer.status is None else f"status {answer.status}"
+    return answer.told if answer.status is None else f"answered {answer.status}"
+
+
+def _clock(seconds: float) -> str:
+    return (iso(seconds) or "")[:19].replace("T", " ")
 
 
 _TAKEN = {

@@ -16,6 +16,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from sandbox import create_app
 from sandbox.config import Config
 from sandbox.google import identity
+from tests.sandbox.endpoint import Endpoint, listening
 from tests.sandbox.google_phone import Portal, Receiver
 
 KEY = "pk_test_key_of_nordic_coffee"
@@ -125,6 +126,13 @@ def receiver() -> Iterator[Receiver]:
     running = Receiver()
     yield running
     running.stop()
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Endpoint]:
+    """Takes webhooks."""
+    with listening() as found:
+        yield found
 
 
 def event(

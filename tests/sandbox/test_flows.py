@@ -1,24 +1,17 @@
 """Flows: made over the API, entered by events and segments, and carried out with webhooks, splits, waits and emails."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.sandbox.conftest import HARBOR, NORDIC, Running, event, pointers, until, upsert
-from tests.sandbox.receiver import Receiver, listening
+from tests.sandbox.endpoint import Endpoint
 
 BODY = """{"customer_id": "{{ person.id }}", "klaviyo_profile_id": "{{ person.KlaviyoID }}", "email": "{{ email }}",
  "message": "{{ first_name|default:'Friend' }}, you are {{ event.tier }} now",
  "idempotency_key": "{{ event|lookup:'$event_id' }}"}"""
 FLOWS = "/api/flows"
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with listening() as found:
-        yield found
 
 
 @pytest.fixture
@@ -141,12 +134,12 @@ def test_what_could_not_be_run_is_refused_with_a_pointer(klaviyo: Running, spoil
         assert len(klaviyo.api("GET", FLOWS).json()["data"]) == 2
 
 
-def test_a_webhook_is_rendered_and_posted_with_its_headers_and_no_signature(quick: Running, receiver: Receiver) -> None:
-    live(quick, flow(trigger(quick), webhook(receiver.url)))
+def test_a_webhook_is_rendered_and_posted_with_its_headers_and_no_signature(quick: Running, endpoint: Endpoint) -> None:
+    live(quick, flow(trigger(quick), webhook(endpoint.url)))
     profile = quick.api("POST", "/api/profile-import", upsert(email="ann@example.com", external_id="shop-7")).json()
     quick.api("POST", "/api/events", event("e-1", "Tier upgraded", properties={"tier": "Gold"}))
-    until(lambda: receiver.received)
-    (received,) = receiver.received
+    until(lambda: endpoint.received)
+    (received,) = endpoint.received
     assert json.loads(received.body) == {
         "customer_id": "shop-7", "klaviyo_profile_id": profile["data"]["id"], "email": "ann@example.com",
         "message": "Friend, you are Gold now", "idempotency_key": "e-1",
@@ -157,8 +150,8 @@ def test_a_webhook_is_rendered_and_posted_with_its_headers_and_no_signature(quic
     assert settled(quick, 1) == ["Sent"]
 
 
-def test_backfilled_and_repeated_events_and_those_of_a_draft_enter_nothing(quick: Running, receiver: Receiver) -> None:
-    draft = quick.api("POST", FLOWS, flow(trigger(quick), webhook(receiver.url))).json()["data"]["id"]
+def test_backfilled_and_repeated_events_and_those_of_a_draft_enter_nothing(quick: Running, endpoint: Endpoint) -> None:
+    draft = quick.api("POST", FLOWS, flow(trigger(quick), webhook(endpoint.url))).json()["data"]["id"]
     quick.api("POST", "/api/events", event("1", "Tier upgraded"))
     status(quick, draft, "live")
     quick.api("POST", "/api/events", event("2", "Tier upgraded", backfill=True))
@@ -169,66 +162,66 @@ def test_backfilled_and_repeated_events_and_those_of_a_draft_enter_nothing(quick
     assert steps(quick, HARBOR) == []
 
 
-def test_a_busy_receiver_is_tried_again_with_the_same_body(quick: Running, receiver: Receiver) -> None:
-    live(quick, flow(trigger(quick), webhook(receiver.url)))
-    receiver.statuses = [429, 500, 502, 503]
+def test_a_busy_receiver_is_tried_again_with_the_same_body(quick: Running, endpoint: Endpoint) -> None:
+    live(quick, flow(trigger(quick), webhook(endpoint.url)))
+    endpoint.statuses = [429, 500, 502, 503]
     quick.api("POST", "/api/events", event("1", "Tier upgraded"))
     assert settled(quick, 5) == ["Waiting"] * 4 + ["Sent"]
-    assert len(receiver.bodies) == 5
-    assert len(set(receiver.bodies)) == 1
+    assert len(endpoint.bodies) == 5
+    assert len(set(endpoint.bodies)) == 1
     assert steps(quick)[0]["answered"] == '{"answer": 429}'
 
 
-def test_after_seventeen_retries_a_profile_is_skipped_and_goes_on(quick: Running, receiver: Receiver) -> None:
-    live(quick, flow(trigger(quick), webhook(receiver.url, after="mail"), email()))
-    receiver.statuses = [503] * 30
+def test_after_seventeen_retries_a_profile_is_skipped_and_goes_on(quick: Running, endpoint: Endpoint) -> None:
+    live(quick, flow(trigger(quick), webhook(endpoint.url, after="mail"), email()))
+    endpoint.statuses = [503] * 30
     quick.api("POST", "/api/events", event("1", "Tier upgraded"))
     assert settled(quick, 19) == ["Waiting"] * 17 + ["Skipped", "Sent"]
-    assert len(receiver.bodies) == 18
+    assert len(endpoint.bodies) == 18
 
 
 @pytest.mark.parametrize("code", [400, 401, 404, 422, 504, 302])
-def test_every_other_code_skips_for_good(quick: Running, receiver: Receiver, code: int) -> None:
-    live(quick, flow(trigger(quick), webhook(receiver.url)))
-    receiver.statuses = [code]
+def test_every_other_code_skips_for_good(quick: Running, endpoint: Endpoint, code: int) -> None:
+    live(quick, flow(trigger(quick), webhook(endpoint.url)))
+    endpoint.statuses = [code]
     quick.api("POST", "/api/events", event("1", "Tier upgraded"))
     assert settled(quick, 1) == ["Skipped"]
     assert str(code) in steps(quick)[0]["told"]
-    assert len(receiver.bodies) == 1
+    assert len(endpoint.bodies) == 1
 
 
-def test_a_receiver_that_is_not_there_is_tried_again(quick: Running, receiver: Receiver) -> None:
+def test_a_receiver_that_is_not_there_is_tried_again(quick: Running, endpoint: Endpoint) -> None:
     live(quick, flow(trigger(quick), webhook("http://127.0.0.1:9/")))
     quick.api("POST", "/api/events", event("1", "Tier upgraded"))
     assert settled(quick, 2)[:2] == ["Waiting", "Waiting"]
 
 
-def test_lost_answers_and_duplicates_are_ordered(quick: Running, receiver: Receiver) -> None:
-    live(quick, flow(trigger(quick), webhook(receiver.url)))
+def test_lost_answers_and_duplicates_are_ordered(quick: Running, endpoint: Endpoint) -> None:
+    live(quick, flow(trigger(quick), webhook(endpoint.url)))
     quick.control("PUT", "/webhooks", {"lose_answers": 1, "duplicate": 1})
     quick.api("POST", "/api/events", event("1", "Tier upgraded"))
     assert settled(quick, 3) == ["Waiting", "Sent", "Sent"]
-    assert len(receiver.bodies) == 3
-    assert len(set(receiver.bodies)) == 1
+    assert len(endpoint.bodies) == 3
+    assert len(set(endpoint.bodies)) == 1
     assert quick.control("GET", "/webhooks") == {"lose_answers": 0, "duplicate": 0}
     quick.control("PUT", "/webhooks", {"lose_answers": -1}, expect=400)
 
 
-def test_a_split_on_a_property_leads_to_the_webhook_or_to_the_email(quick: Running, receiver: Receiver) -> None:
-    actions = split(installed_condition(), "hook", "mail"), webhook(receiver.url), email()
+def test_a_split_on_a_property_leads_to_the_webhook_or_to_the_email(quick: Running, endpoint: Endpoint) -> None:
+    actions = split(installed_condition(), "hook", "mail"), webhook(endpoint.url), email()
     live(quick, flow(trigger(quick), *actions))
     for name, properties in (("ann", {"wallet_pass_status": "installed"}), ("bo", {})):
         body = upsert(email=f"{name}@example.com", first_name=name, properties=properties)
         quick.api("POST", "/api/profile-import", body)
         quick.api("POST", "/api/events", event(name, "Tier upgraded", {"email": f"{name}@example.com"}))
         until(lambda name=name: [each for each in steps(quick) if each["outcome"] == "Sent" and name in each["email"]])
-    assert [json.loads(body)["email"] for body in receiver.bodies] == ["ann@example.com"]
+    assert [json.loads(body)["email"] for body in endpoint.bodies] == ["ann@example.com"]
     profile = quick.profile("bo@example.com")["id"]
     timeline = quick.api("GET", "/api/events", params={"filter": f'equals(profile_id,"{profile}")'}).json()["data"]
     assert "Hello bo" in {each["attributes"]["event_properties"].get("Subject") for each in timeline}
 
 
-def test_a_split_on_what_came_back_since_the_flow_began_branches_to_email(quick: Running, receiver: Receiver) -> None:
+def test_a_split_on_what_came_back_since_the_flow_began_branches_to_email(quick: Running, endpoint: Endpoint) -> None:
     outcome = trigger(quick, "Push skipped")["id"]
     reason = {"property": "reason", "filter": {"type": "string", "operator": "equals", "value": "no card"}}
     condition = {
@@ -237,7 +230,7 @@ def test_a_split_on_what_came_back_since_the_flow_began_branches_to_email(quick:
         "timeframe_filter": {"type": "date", "operator": "flow-start"}, "metric_filters": [reason],
     }  # fmt: skip
     quick.control("PUT", "/settings", {"flow_hour_seconds": 3600})
-    actions = webhook(receiver.url, after="wait"), wait("wait", "split", 30), split(condition, "mail", None), email()
+    actions = webhook(endpoint.url, after="wait"), wait("wait", "split", 30), split(condition, "mail", None), email()
     live(quick, flow(trigger(quick), *actions))
     quick.api("POST", "/api/events", event("1", "Tier upgraded"))
     assert settled(quick, 2) == ["Sent", "Waiting"]
@@ -246,57 +239,57 @@ def test_a_split_on_what_came_back_since_the_flow_began_branches_to_email(quick:
     assert settled(quick, 4)[2:] == ["Yes", "Sent"]
 
 
-def test_joining_a_segment_enters_once_and_has_no_event(quick: Running, receiver: Receiver) -> None:
+def test_joining_a_segment_enters_once_and_has_no_event(quick: Running, endpoint: Endpoint) -> None:
     body = '{"id": "{{ person.KlaviyoID }}", "event": "{{ event.tier }}", "key": "{{ event|lookup:\'$event_id\' }}"}'
-    live(quick, flow({"type": "segment", "id": "Kseg01"}, webhook(receiver.url, body=body)))
+    live(quick, flow({"type": "segment", "id": "Kseg01"}, webhook(endpoint.url, body=body)))
     quick.api("POST", "/api/profile-import", upsert(email="ann@example.com"))
     for method in ("POST", "DELETE", "POST"):
         quick.control(method, "/segments/Kseg01/members", {"emails": ["ann@example.com"]})
     assert settled(quick, 1) == ["Sent"]
-    assert json.loads(receiver.bodies[0]) == {"id": quick.profile("ann@example.com")["id"], "event": "", "key": ""}
+    assert json.loads(endpoint.bodies[0]) == {"id": quick.profile("ann@example.com")["id"], "event": "", "key": ""}
     assert quick.control("GET", f"/ledger?account={NORDIC}")["flow_entries"] == 1
 
 
-def test_the_filters_of_a_flow_keep_profiles_out(quick: Running, receiver: Receiver) -> None:
+def test_the_filters_of_a_flow_keep_profiles_out(quick: Running, endpoint: Endpoint) -> None:
     cause = trigger(quick)
     gold = {"type": "string", "operator": "equals", "value": "Gold"}
     condition = {"type": "metric-property", "metric_id": cause["id"], "field": "tier", "filter": gold}
     live(
         quick,
-        flow({**cause, "trigger_filter": {"condition_groups": [{"conditions": [condition]}]}}, webhook(receiver.url)),
+        flow({**cause, "trigger_filter": {"condition_groups": [{"conditions": [condition]}]}}, webhook(endpoint.url)),
     )
     for tier in ("Silver", "Gold"):
         quick.api("POST", "/api/events", event(tier, "Tier upgraded", properties={"tier": tier}))
     assert sorted(settled(quick, 2)) == ["Sent", "Skipped"]
-    assert "Gold" in receiver.bodies[0]
+    assert "Gold" in endpoint.bodies[0]
 
 
-def test_a_manual_flow_keeps_its_messages_until_it_is_live(quick: Running, receiver: Receiver) -> None:
-    name = live(quick, flow(trigger(quick), webhook(receiver.url)))
+def test_a_manual_flow_keeps_its_messages_until_it_is_live(quick: Running, endpoint: Endpoint) -> None:
+    name = live(quick, flow(trigger(quick), webhook(endpoint.url)))
     status(quick, name, "manual")
     quick.api("POST", "/api/events", event("1", "Tier upgraded"))
     assert settled(quick, 1) == ["Needs review"]
-    assert receiver.received == []
+    assert endpoint.received == []
     status(quick, name, "live")
     assert settled(quick, 2)[1:] == ["Sent"]
 
 
-def test_what_waits_in_a_flow_goes_on_after_a_restart(klaviyo: Running, receiver: Receiver) -> None:
+def test_what_waits_in_a_flow_goes_on_after_a_restart(klaviyo: Running, endpoint: Endpoint) -> None:
     klaviyo.control("PUT", "/settings", {"flow_hour_seconds": 3600})
-    live(klaviyo, flow(trigger(klaviyo), webhook(receiver.url)))
-    receiver.statuses = [503]
+    live(klaviyo, flow(trigger(klaviyo), webhook(endpoint.url)))
+    endpoint.statuses = [503]
     klaviyo.api("POST", "/api/events", event("1", "Tier upgraded"))
     assert settled(klaviyo, 1) == ["Waiting"]
     klaviyo.restart()
     klaviyo.control("PUT", "/settings", {"clock_offset_seconds": 3600})
     assert settled(klaviyo, 2)[1:] == ["Sent"]
-    assert len(set(receiver.bodies)) == 1
+    assert len(set(endpoint.bodies)) == 1
 
 
-def test_a_deleted_profile_leaves_its_flows(quick: Running, receiver: Receiver) -> None:
-    receiver.statuses = [503] * 30
+def test_a_deleted_profile_leaves_its_flows(quick: Running, endpoint: Endpoint) -> None:
+    endpoint.statuses = [503] * 30
     quick.control("PUT", "/settings", {"flow_hour_seconds": 3600})
-    live(quick, flow(trigger(quick), webhook(receiver.url)))
+    live(quick, flow(trigger(quick), webhook(endpoint.url)))
     quick.api("POST", "/api/events", event("1", "Tier upgraded"))
     settled(quick, 1)
     gone = {"type": "data-privacy-deletion-job", "attributes": {"profile": upsert(email="ann@example.com")}}

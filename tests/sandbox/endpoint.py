@@ -12,7 +12,7 @@ class Received(NamedTuple):
     body: str
 
 
-class Receiver(ThreadingHTTPServer):
+class Endpoint(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class Receiver(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: Receiver
+    server: Endpoint
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
@@ -44,11 +44,11 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def listening() -> Iterator[Receiver]:
-    receiver = Receiver()
-    thread = threading.Thread(target=receiver.serve_forever, kwargs={"poll_interval": 0.02})
+def listening() -> Iterator[Endpoint]:
+    endpoint = Endpoint()
+    thread = threading.Thread(target=endpoint.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
-    yield receiver
-    receiver.shutdown()
+    yield endpoint
+    endpoint.shutdown()
     thread.join()
-    receiver.server_close()
+    endpoint.server_close()
