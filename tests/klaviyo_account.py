@@ -69,6 +69,13 @@ class Sandbox:
     def event_ids(self, account: str = NORDIC) -> list[str]:
         return [event["unique_id"] for event in self.events(account)]
 
+    def told(self, account: str = NORDIC) -> list[dict[str, Any]]:
+        """Of `events` those that a merchant's program told, without what the portal says of itself beside them."""
+        return [event for event in self.events(account) if not str(event["unique_id"]).startswith("jc:")]
+
+    def told_ids(self, account: str = NORDIC) -> list[str]:
+        return [event["unique_id"] for event in self.told(account)]
+
     def allow(self, authorize_url: str, account: str = NORDIC) -> str:
         """Press *Allow* on the consent screen; the code that the browser is sent back with."""
         page = requests.get(authorize_url, timeout=30)

@@ -22,6 +22,7 @@ from launch import commands, kept, plan, ports, processes
 from launch.kept import Kept
 from launch.problems import StartError
 from launch.watching import DEATHS, Watch
+from tests import factories
 from tests.factories import csrf_token
 from tests.launching import ROOT, environment, run
 from tests.waiting import eventually
@@ -90,7 +91,7 @@ def test_what_demo_json_says_is_true(running: Started) -> None:
 def _tell(demo: dict[str, Any], event_id: str) -> str:
     answer = requests.post(
         f"{demo['portal_url']}/v1/events",
-        json={"id": event_id, "type": "balance_changed", "customer": {"email": "ada@example.com"}},
+        json=factories.event(event_id),
         headers={"Authorization": f"Bearer {demo['api_key']}"},
         timeout=10,
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -15,7 +16,7 @@ from sqlalchemy import ARRAY, Executable, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from portal.bulk import insert_rows, update_rows
-from portal.db import changed_rows, db, new_id, run
+from portal.db import changed_rows, db, run
 from portal.errors import ConflictError
 from portal.models import Customer, PointsChange, ProfileSync, Redemption, Reward, TierBasis
 from portal.services.effects import Change
@@ -70,14 +71,27 @@ def save(standings: Iterable[Standing]) -> None:
         update_rows(Customer, rows)
 
 
-def enter(merchant_id: int, entries: Sequence[tuple[int, int, Change, datetime]]) -> None:
-    """Write ledger rows: (event's id, customer, change, when) each."""
+@dataclass(frozen=True)
+class Entry:
+    """A change of a balance on its way into the ledger. Its opening, where there is one, has an id of its own before it."""
+
+    event_id: int
+    opening_id: int
+    customer_id: int
+    change: Change
+    occurred_at: datetime
+
+
+def enter(merchant_id: int, entries: Sequence[Entry]) -> None:
+    """Write the ledger's rows."""
     rows: list[dict[str, Any]] = []
-    for event_id, customer_id, change, moment in entries:
+    for entry in entries:
+        change, known = entry.change, entry.change.balance - entry.change.points
         if change.opening:
-            before = change.balance - change.points
-            rows.append(_row(new_id(), merchant_id, customer_id, change.opening, before, moment, "Known from before"))
-        rows.append(_row(event_id, merchant_id, customer_id, change.points, change.balance, moment, change.reason))
+            opened = (change.opening, known, entry.occurred_at, "Known from before")
+            rows.append(_row(entry.opening_id, merchant_id, entry.customer_id, *opened))
+        moved = (change.points, change.balance, entry.occurred_at, change.reason)
+        rows.append(_row(entry.event_id, merchant_id, entry.customer_id, *moved))
     if rows:
         insert_rows(PointsChange, rows)
 

@@ -19,7 +19,7 @@ from sqlalchemy import bindparam, exists, select
 
 from portal import queue
 from portal.bulk import insert_rows
-from portal.db import new_id, on_commit, run, utcnow
+from portal.db import new_ids, on_commit, run, utcnow
 from portal.errors import PortalError
 from portal.klaviyo import bodies
 from portal.models import (
@@ -38,7 +38,7 @@ from portal.models import (
 from portal.services import customers, ledger
 from portal.services.catalogue import BY_TYPE, COMPUTED
 from portal.services.customers import Identifiers, Person
-from portal.services.effects import CUSTOMER_CREATED, Change, Happening, Subject, apply, review, welcome
+from portal.services.effects import CUSTOMER_CREATED, Happening, Subject, apply, review, welcome
 from portal.services.rules import RewardRule, Rules, rules_of
 from portal.services.standing import Standing
 
@@ -76,7 +76,7 @@ class Recording:
         self._redeemed: Counter[tuple[int, int]] = Counter()
         self._events: list[dict[str, Any]] = []
         self._deliveries: list[dict[str, Any]] = []
-        self._changes: list[tuple[int, int, Change, datetime]] = []
+        self._changes: list[ledger.Entry] = []
         self._redemptions: list[dict[str, Any]] = []
 
     def take(self, told: Told, person: Person) -> PortalError | None:
@@ -123,7 +123,7 @@ class Recording:
         return apply(told.type, told.properties, told.occurred_at, subject, reserve)
 
     def _add(self, told: Told, person: Person, happening: Happening) -> None:
-        row_id = new_id()
+        opening_id, row_id = new_ids(2)
         event_id, digest = told.event_id, told.digest
         if happening.name:
             event_id = f"{DERIVED}{happening.name}:{row_id}"
@@ -146,7 +146,7 @@ class Recording:
         if unsent is None:
             self._deliveries.append(self._delivery(row_id, event_id, told.source, person, happening))
         if happening.change:
-            self._changes.append((row_id, person.id, happening.change, happening.occurred_at))
+            self._changes.append(ledger.Entry(row_id, opening_id, person.id, happening.change, happening.occurred_at))
         if happening.redeemed:
             self._redemptions.append(
                 {

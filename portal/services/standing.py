@@ -86,7 +86,7 @@ def _new_year(rules: Rules, year: int) -> datetime:
 def score(rules: Rules, standing: Standing, earnings: Sequence[Earning], moment: datetime) -> int:
     """The points that decide about the tier. `earnings` are needed, by rising time, where only a period's count."""
     if rules.basis is TierBasis.BALANCE:
-        return standing.balance
+        return max(0, standing.balance)  # whoever owes points is still in the first tier
     since = counts_since(rules, moment)
     if since is None:
         return standing.earned

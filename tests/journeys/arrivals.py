@@ -18,8 +18,8 @@ from tests.waiting import eventually
 def arrive(sandbox: Sandbox, told: list[dict[str, Any]], *, account: str = NORDIC, seconds: float = 30) -> None:
     """Wait until all of `told` is recorded at Klaviyo, then check that it is there once and in order."""
     wanted = {event["id"] for event in told}
-    eventually(lambda: wanted <= set(sandbox.event_ids(account)) or None, seconds, every=0.2)
-    recorded = sandbox.events(account)
+    eventually(lambda: wanted <= set(sandbox.told_ids(account)) or None, seconds, every=0.2)
+    recorded = sandbox.told(account)
     ids = [event["unique_id"] for event in recorded]
     assert sorted(ids) == sorted(wanted), "something arrived twice, or was never told"
     order: dict[str, list[str]] = defaultdict(list)

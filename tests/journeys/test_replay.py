@@ -23,10 +23,10 @@ def test_every_purchase_is_found_at_klaviyo_once_and_in_its_customers_order(
     processes.worker()
     counts = replay.replay(replay.EXTRACT, live_portal, connected.api_key, rows=None, batch=500, now=False)
     assert counts == {"accepted": ROWS}
-    eventually(lambda: len(sandbox.event_ids()) >= ROWS, 60)
+    eventually(lambda: len(sandbox.told_ids()) >= ROWS, 60)
 
     expected = list(replay.events(replay.EXTRACT, now=False))
-    found = sandbox.events()
+    found = sandbox.told()
     assert sorted(event["unique_id"] for event in found) == sorted(event["id"] for event in expected)
     balances = defaultdict(list)
     for event in found:
