@@ -75,14 +75,16 @@ def write_demo(wanted: Plan, secrets: Kept) -> None:
 def welcome(wanted: Plan, secrets: Kept) -> str:
     if wanted.real_klaviyo:
         klaviyo = "the real one, because KLAVIYO_CLIENT_ID is set; no sandbox was started"
+        phones = ""
     else:
         klaviyo = f"{wanted.sandbox_url}   a sandbox that stands in for Klaviyo; no account is needed"
+        phones = f"\n  Phones     {wanted.sandbox_url}/phones   an iPhone and an Android phone to try cards on"
     return f"""
 The portal is running.
 
   Portal     {wanted.public_url}
   Log in     {secrets.email}   password: {secrets.password}
-  Klaviyo    {klaviyo}
+  Klaviyo    {klaviyo}{phones}
 
 1. Log in, connect Klaviyo under Integrations, and switch on Events.
 2. Send a first event, and watch it arrive on the same page:

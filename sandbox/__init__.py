@@ -8,8 +8,7 @@ import gc
 from flask import Flask, Response
 from jinja2 import StrictUndefined
 
-from sandbox import apple, google, klaviyo
-from sandbox.apple.pushes import Answer
+from sandbox import apple, google, klaviyo, phones
 from sandbox.config import Config
 
 _HEADERS = {
@@ -33,7 +32,7 @@ def create_app(settings: Config | None = None) -> Flask:
     config = settings or Config.from_env()
     here = klaviyo.install(app, config)
     google.install(app, config, here)
-    apple.install(app, config, here, lambda _token, _topic: Answer())
+    apple.install(app, config, here, phones.install(app, config, here).deliver)
     app.after_request(_secure)
     return app
 

@@ -15,7 +15,8 @@ from sandbox.google.reporting import report
 from sandbox.google.validating import CLASS, OBJECT
 from sandbox.google.world import Google, google
 
-PHONE = "phone"
+# The sandbox's first Android phone, unless somebody else is named.
+PHONE = "android"
 _SKEW_SECONDS = 300
 _TYPES = ("savetowallet", "savetoandroidpay")
 

@@ -77,7 +77,8 @@ class World:
             each.reset()
 
     def close(self) -> None:
-        for each in self.beside:
+        # Whoever came last may stand on those before.
+        for each in reversed(self.beside):
             each.close()
         self.inbox.stop()
         self.importer.stop()

@@ -13,11 +13,14 @@ import pytest
 import requests
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from launch import ports
 from sandbox import create_app
+from sandbox.apple.authority import Authority
 from sandbox.config import Config
 from sandbox.google import identity
 from tests.sandbox.endpoint import Endpoint, listening
 from tests.sandbox.google_phone import Portal, Receiver
+from tests.sandbox.shop import Shop
 
 KEY = "pk_test_key_of_nordic_coffee"
 NORDIC, HARBOR = "K9x2Lm", "H4rB0r"
@@ -133,6 +136,19 @@ def endpoint() -> Iterator[Endpoint]:
     """Takes webhooks."""
     with listening() as found:
         yield found
+
+
+@pytest.fixture
+def running(start_sandbox: Callable[..., Running]) -> Running:
+    """One with Apple's push service."""
+    return start_sandbox(apns_port=ports.find_free())
+
+
+@pytest.fixture
+def shop(running: Running) -> Iterator[Shop]:
+    found = Shop(Authority(running.config.apple_dir), f"https://127.0.0.1:{running.config.apns_port}")
+    yield found
+    found.close()
 
 
 def event(

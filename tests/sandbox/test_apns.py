@@ -3,14 +3,13 @@
 import asyncio
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
-from launch import ports
 from sandbox.apple.authority import PASS_TYPE, Authority, at_home
 from tests.sandbox.conftest import Running
 
@@ -46,11 +45,6 @@ class Pushing:
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return at_home(tmp_path_factory.mktemp("apple")).folder
-
-
-@pytest.fixture
-def running(start_sandbox: Callable[..., Running]) -> Running:
-    return start_sandbox(apns_port=ports.find_free())
 
 
 @pytest.fixture
