@@ -21,6 +21,8 @@ from portal.models.loyalty import (
 )
 from portal.models.profile import ProfileSync
 from portal.models.segment import Segment
+from portal.models.segment_member import SegmentChange, SegmentMember, SegmentReach, Way, is_member
+from portal.models.segment_run import RunState, SegmentPart, SegmentRun
 
 __all__ = [
     "ApiKey",
@@ -53,11 +55,19 @@ __all__ = [
     "Reward",
     "Role",
     "Rounding",
+    "RunState",
     "Segment",
+    "SegmentChange",
+    "SegmentMember",
+    "SegmentPart",
+    "SegmentReach",
+    "SegmentRun",
     "Tier",
     "TierBasis",
     "TierLoss",
     "Unsent",
     "User",
+    "Way",
     "in_state",
+    "is_member",
 ]
