@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from tests.phone import Phone
 from tests.sandbox import google_phone
 from tests.sandbox.conftest import Running
-from tests.sandbox.phone import Phone
 from tests.sandbox.shop import Shop
 
 
 @pytest.fixture
 def android(running: Running) -> Phone:
-    return Phone(running, "android")
+    return Phone(running.url, "android")
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def test_an_android_phone_follows_the_smart_link_to_googles_and_saves_the_card(
     android: Phone, shop: Shop, portal: google_phone.Portal
 ) -> None:
     path = f"loyaltyObject/{google_phone.CARD_ID}"
-    save_link = f"{android.running.url}/gp/v/save/{portal.save_token()}"
+    save_link = f"{android.url}/gp/v/save/{portal.save_token()}"
     shop.pages["/smart"] = (302, {"Location": save_link}, b"")
     assert android.open(f"{shop.url}/smart")["cards"] == [google_phone.CARD_ID]
     card = android.card(google_phone.CARD_ID)
@@ -40,7 +40,7 @@ def test_an_android_phone_follows_the_smart_link_to_googles_and_saves_the_card(
 def test_a_message_from_google_shows_googles_words_and_is_read_after_a_tap(
     android: Phone, portal: google_phone.Portal
 ) -> None:
-    android.add(f"{android.running.url}/gp/v/save/{portal.save_token()}")
+    android.add(f"{android.url}/gp/v/save/{portal.save_token()}")
     assert portal.message(f"loyaltyObject/{google_phone.CARD_ID}", "m1").ok
     assert android.notices() == ["You have a new message. Tap to view it."]
     assert [each["body"] for each in android.card(google_phone.CARD_ID)["messages"]] == ["Hello m1"]
@@ -49,7 +49,7 @@ def test_a_message_from_google_shows_googles_words_and_is_read_after_a_tap(
 
 
 def test_a_forged_save_link_is_refused_in_words(android: Phone, portal: google_phone.Portal) -> None:
-    opened = android.open(f"{android.running.url}/gp/v/save/{portal.save_token()[:-6]}AAAAAA")
+    opened = android.open(f"{android.url}/gp/v/save/{portal.save_token()[:-6]}AAAAAA")
     assert opened["result"] == "nothing"
     assert opened["problems"]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.phone import Phone
 from tests.sandbox.conftest import Running
-from tests.sandbox.phone import Phone
 from tests.sandbox.shop import Shop
 from tests.waiting import eventually
 
@@ -16,7 +16,7 @@ GENERIC = "Store card changed"
 
 @pytest.fixture
 def iphone(running: Running) -> Phone:
-    return Phone(running)
+    return Phone(running.url)
 
 
 def test_a_card_is_added_shown_and_registered(iphone: Phone, shop: Shop) -> None:
@@ -231,6 +231,7 @@ def test_phones_and_what_they_have_to_do_survive_a_restart(iphone: Phone, shop: 
     iphone.order("POST", "/offline", {"offline": True})
     shop.change(message="Later")
     running.restart()
+    iphone = Phone(running.url)
     assert iphone.order("GET")["waiting"] == 1
     iphone.order("POST", "/offline", {"offline": False})
     assert eventually(lambda: iphone.notices() == ["Later"])
@@ -245,7 +246,7 @@ def test_a_reset_takes_all_cards_and_further_phones_away(iphone: Phone, shop: Sh
 
 
 def test_two_phones_with_one_card_are_both_told(iphone: Phone, shop: Shop, running: Running) -> None:
-    second = Phone(running, running.control("POST", "/phones", {"kind": "ios"})["id"])
+    second = Phone(running.url, running.control("POST", "/phones", {"kind": "ios"})["id"])
     url = shop.issue()
     iphone.add(url)
     second.add(url)
@@ -268,5 +269,5 @@ def test_orders_that_make_no_sense_are_refused(what: str, body: dict[str, Any], 
 
 
 def test_an_order_for_a_phone_that_is_not_there_is_not_found(running: Running) -> None:
-    Phone(running, "nobody").order("GET", expect=404)
+    Phone(running.url, "nobody").order("GET", expect=404)
     running.control("POST", "/phones", {"kind": "fax"}, expect=400)
