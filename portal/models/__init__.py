@@ -2,9 +2,11 @@
 
 from portal.models.account import ApiKey, LoginFailure, LoginSession, Merchant, Role, User
 from portal.models.audit import AuditEntry
+from portal.models.card import Card, CardDesign, CardLink, CardMessage, CardPicture, CardSequence
 from portal.models.connection import Connection, ConnectionState, EventChoice, Module, ModuleSwitch, OldGrant
 from portal.models.customer import CardStatus, Customer
 from portal.models.delivery import Call, Delivery, DeliveryLag, DeliveryMinute, DeliveryState, in_state
+from portal.models.device import Device, DeviceComplaint, Registration
 from portal.models.event import Event, Unsent
 from portal.models.heartbeat import Heartbeat, PeriodicTask
 from portal.models.loyalty import (
@@ -23,11 +25,27 @@ from portal.models.profile import ProfileSync
 from portal.models.segment import Segment
 from portal.models.segment_member import SegmentChange, SegmentMember, SegmentReach, Way, is_member
 from portal.models.segment_run import RunState, SegmentPart, SegmentRun
+from portal.models.wallet_account import (
+    AppleCertificate,
+    GoogleAccount,
+    GoogleCard,
+    GoogleClass,
+    GoogleNonce,
+    Wallet,
+    WalletHealth,
+)
 
 __all__ = [
     "ApiKey",
+    "AppleCertificate",
     "AuditEntry",
     "Call",
+    "Card",
+    "CardDesign",
+    "CardLink",
+    "CardMessage",
+    "CardPicture",
+    "CardSequence",
     "CardStatus",
     "Channel",
     "Connection",
@@ -37,9 +55,15 @@ __all__ = [
     "DeliveryLag",
     "DeliveryMinute",
     "DeliveryState",
+    "Device",
+    "DeviceComplaint",
     "Event",
     "EventChoice",
     "FormerTier",
+    "GoogleAccount",
+    "GoogleCard",
+    "GoogleClass",
+    "GoogleNonce",
     "Heartbeat",
     "LoginFailure",
     "LoginSession",
@@ -52,6 +76,7 @@ __all__ = [
     "ProfileSync",
     "Programme",
     "Redemption",
+    "Registration",
     "Reward",
     "Role",
     "Rounding",
@@ -67,6 +92,8 @@ __all__ = [
     "TierLoss",
     "Unsent",
     "User",
+    "Wallet",
+    "WalletHealth",
     "Way",
     "in_state",
     "is_member",

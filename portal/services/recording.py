@@ -35,7 +35,7 @@ from portal.models import (
     Redemption,
     Unsent,
 )
-from portal.services import customers, ledger
+from portal.services import cards, customers, ledger
 from portal.services.catalogue import BY_TYPE, COMPUTED
 from portal.services.customers import Identifiers, Person
 from portal.services.effects import CUSTOMER_CREATED, Happening, Subject, apply, review, welcome
@@ -198,6 +198,7 @@ class Recording:
             insert_rows(Redemption, self._redemptions)
         touched = [person.id for person in people if person.filled or self._standings[person.id].changed]
         ledger.mark_profiles(self._merchant_id, [each for each in touched if self._people[each].reachable], self._now)
+        cards.touch(self._merchant_id, [each for each in touched if not self._people[each].new], self._now)
         if self._deliveries:
             insert_rows(Delivery, self._deliveries)
             on_commit(partial(queue.ring, self._merchant_id))

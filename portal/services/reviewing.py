@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, delete, select, update
 from portal import queue
 from portal.db import changed_rows, db, new_id, on_commit
 from portal.models import Customer, FormerTier, Programme
-from portal.services import ledger
+from portal.services import cards, ledger
 from portal.services.customers import Identifiers, identify
 from portal.services.recording import Recording
 
@@ -96,3 +96,4 @@ def _review(merchant_id: int, ids: Sequence[int], now: datetime, *, changed: boo
     if changed:
         # Also who stays may be nearer to the next tier or reward than before.
         ledger.mark_profiles(merchant_id, [person.id for person in people if person.reachable], now)
+        cards.touch(merchant_id, [person.id for person in people], now)

@@ -1,0 +1,123 @@
+"""Customers' cards: making one, marking it as out of date, and giving it something to say.
+
+Nothing here calls Apple or Google. What is marked gets its new version from `card_versions.publish`, and phones are told then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select, update
+
+from portal.bulk import insert_rows
+from portal.db import db, insert_or_update, new_id, one_of, utcnow
+from portal.errors import NotFoundError
+from portal.models import Card, CardMessage, Customer, GoogleCard, Registration
+from portal.models.card import new_card_token, new_serial
+from portal.services.card_face import faces
+from portal.services.card_versions import take_versions
+
+# A burst of changes is one version.
+COALESCE = timedelta(seconds=1)
+LONGEST_MESSAGE = 1_000
+
+
+def find(merchant_id: int, customer_id: int) -> Card | None:
+    """The customer's card, where it was ever asked for."""
+    found: Card | None = db.session.scalar(
+        select(Card).where(Card.merchant_id == merchant_id, Card.customer_id == customer_id)
+    )
+    return found
+
+
+def card_of(customer: Customer) -> Card:
+    """The customer's card, made if this is the first time that it is asked for."""
+    card = find(customer.merchant_id, customer.id)
+    if card is not None:
+        return card
+    sealed = Card(merchant_id=customer.merchant_id)
+    sealed.token = new_card_token()
+    now = utcnow().replace(microsecond=0)
+    making = insert_or_update(Card).values(
+        id=new_id(),
+        merchant_id=customer.merchant_id,
+        customer_id=customer.id,
+        serial=new_serial(),
+        token_sealed=sealed.token_sealed,
+        face=faces(customer.merchant_id, [customer])[customer.id],
+        version=take_versions(1),
+        modified_at=now,
+    )
+    db.session.execute(making.on_conflict_do_nothing(index_elements=["customer_id"]))
+    card = find(customer.merchant_id, customer.id)
+    assert card is not None
+    return card
+
+
+def touch(merchant_id: int, customer_ids: Collection[int], now: datetime | None = None) -> None:
+    """What their cards show may have changed. Costs one statement; customers without a card are left out by it."""
+    if not customer_ids:
+        return
+    due = (now or utcnow()) + COALESCE
+    _mark(update(Card).where(Card.merchant_id == merchant_id, one_of(Card.customer_id, sorted(customer_ids))), due)
+
+
+def touch_all(merchant_id: int) -> None:
+    """The design, or the rules of the programme, have changed: every card that is in a wallet is looked at again, paced."""
+    on_a_phone = select(Registration.card_id).where(Registration.merchant_id == merchant_id)
+    at_google = select(GoogleCard.card_id).where(GoogleCard.merchant_id == merchant_id, GoogleCard.has_users)
+    _mark(update(Card).where(Card.merchant_id == merchant_id, Card.id.in_(on_a_phone.union(at_google))), utcnow())
+
+
+def _mark(statement: object, due: datetime) -> None:
+    db.session.execute(
+        statement.values(due_at=func.coalesce(Card.due_at, due)),  # type: ignore[attr-defined]
+        execution_options={"synchronize_session": False},
+    )
+
+
+# --- messages ------------------------------------------------------------------------------------
+
+
+def show_message(merchant_id: int, customer_id: int, text: str, url: str | None = None) -> int:
+    """Have the customer's card say something, and every phone with it notify. Gives the id of the `CardMessage`.
+
+    Raises `NotFoundError` where the customer has no card.
+    """
+    made = show_messages(merchant_id, [customer_id], text, url)
+    if customer_id not in made:
+        raise NotFoundError("This customer has no card yet.", code="no_installed_pass")
+    return made[customer_id]
+
+
+def show_messages(merchant_id: int, customer_ids: Collection[int], text: str, url: str | None = None) -> dict[int, int]:
+    """The same for many: by customer, the id of each `CardMessage`; whoever has no card is left out.
+
+    Each gets a version of its own: it never shares one with a change of the balance, for phones would then show neither.
+    Its `version` is empty while it waits; a phone has it once its `Registration.fetched_version` is at least that.
+    """
+    query = select(Card.customer_id, Card.id).where(
+        Card.merchant_id == merchant_id, Card.voided.is_(False), one_of(Card.customer_id, sorted(customer_ids))
+    )
+    card_ids = {row.customer_id: row.id for row in db.session.execute(query)}
+    if not card_ids:
+        return {}
+    now, made = utcnow(), {customer_id: new_id() for customer_id in card_ids}
+    insert_rows(
+        CardMessage,
+        [
+            {
+                "id": made[customer_id],
+                "merchant_id": merchant_id,
+                "card_id": card_id,
+                "text": text[:LONGEST_MESSAGE],
+                "url": url,
+                "made_at": now,
+            }
+            for customer_id, card_id in card_ids.items()
+        ],
+    )
+    due = update(Card).where(one_of(Card.id, sorted(card_ids.values()))).values(due_at=now)
+    db.session.execute(due, execution_options={"synchronize_session": False})
+    return made
