@@ -15,7 +15,7 @@ from sqlalchemy import select
 from portal import config, demo, doctor
 from portal.db import db, transaction, utcnow
 from portal.errors import PortalError
-from portal.models import Connection, Merchant, OldGrant, Role
+from portal.models import Connection, Erasure, Merchant, OldGrant, Role
 from portal.services import accounts, api_keys, auditing, outbox, upkeep
 
 
@@ -135,6 +135,7 @@ def rotate_encryption_key() -> None:
                 (Connection, "access_token"),
                 (Connection, "refresh_token"),
                 (OldGrant, "refresh_token"),
+                (Erasure, "profile"),
             )
             for row in db.session.scalars(select(model).with_for_update())
         )

@@ -27,6 +27,7 @@ DRAIN = "portal.jobs.deliveries.drain"
 REVOKE = "portal.jobs.tokens.revoke"
 CHECK = "portal.jobs.checks.check"
 REVIEW = "portal.jobs.reviews.review"
+ERASE = "portal.jobs.erasures.pass_on"
 
 TIMEOUT_SECONDS = 0.25
 SILENCE_SECONDS = 5.0

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from portal import config, queue
 from portal.db import db, transaction, utcnow
-from portal.jobs import birthdays, checks, deliveries, reviews, tokens
+from portal.jobs import birthdays, checks, deliveries, erasures, reviews, tokens
 from portal.services import outbox, upkeep
 
 P = ParamSpec("P")
@@ -55,6 +55,7 @@ def tick() -> None:
         if not queue.ring(merchant_id):
             _alone(deliveries.take_turn, merchant_id)
     _alone(checks.ring_for_due)
+    _alone(erasures.ring_for_due)
     for name, (every, task) in PERIODIC.items():
         with transaction():
             due = upkeep.take_due(name, every, utcnow())

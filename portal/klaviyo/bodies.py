@@ -1,6 +1,7 @@
 """Request bodies, made by joining JSON that was frozen when the event was recorded: a repeat is byte-identical.
 
-Sources: POST /api/events and POST /api/event-bulk-create-jobs in Klaviyo's OpenAPI description, revision 2026-07-15.
+Sources: POST /api/events, /api/event-bulk-create-jobs and /api/data-privacy-deletion-jobs in Klaviyo's OpenAPI description,
+revision 2026-07-15.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from json.encoder import encode_basestring as _quote
 
 EVENT_PATH = "/api/events"
 EVENT_BULK_PATH = "/api/event-bulk-create-jobs"
+ERASURE_PATH = "/api/data-privacy-deletion-jobs"
 BULK_EVENTS = 1_000
 # Klaviyo's cap is 5 MB of body; the rest is for the wrapping.
 BULK_BYTES = 4_500_000
@@ -48,6 +50,11 @@ def bulk(parts: Iterable[tuple[str, str]]) -> str:
         for profile, events in by_profile.items()
     )
     return f'{{"data":{{"type":"event-bulk-create-job","attributes":{{"events-bulk-create":{{"data":[{entries}]}}}}}}}}'
+
+
+def erasure(profile: str) -> str:
+    """Body of POST /api/data-privacy-deletion-jobs for a profile with exactly one identifier, as `profile_of` makes it."""
+    return f'{{"data":{{"type":"data-privacy-deletion-job","attributes":{{"profile":{profile}}}}}}}'
 
 
 def bulk_places(profiles: Iterable[str]) -> list[tuple[int, int]]:

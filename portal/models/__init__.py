@@ -7,6 +7,7 @@ from portal.models.connection import Connection, ConnectionState, EventChoice, M
 from portal.models.customer import CardStatus, Customer
 from portal.models.delivery import Call, Delivery, DeliveryLag, DeliveryMinute, DeliveryState, in_state
 from portal.models.device import Device, DeviceComplaint, Registration
+from portal.models.erasure import ErasedEvent, Erasure
 from portal.models.event import Event, Unsent
 from portal.models.heartbeat import Heartbeat, PeriodicTask
 from portal.models.loyalty import (
@@ -57,6 +58,8 @@ __all__ = [
     "DeliveryState",
     "Device",
     "DeviceComplaint",
+    "ErasedEvent",
+    "Erasure",
     "Event",
     "EventChoice",
     "FormerTier",

@@ -105,3 +105,8 @@ def _checksum(body: str) -> str:
 def _hash(secret: str) -> str:
     # 190 bits of randomness: a fast hash is enough (OWASP ASVS 5.0, 6.5.2).
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def name_of(key_id: int) -> str:
+    """What the owner called a key, for the audit log."""
+    return db.session.scalar(select(ApiKey.name).where(ApiKey.id == key_id)) or ""

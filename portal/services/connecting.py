@@ -29,6 +29,7 @@ SCOPES: dict[str, str] = {
     "segments:read": "to import the segments you choose",
     "metrics:read": "to see which of your metrics exist",
     "flows:read": "to warn before an event is switched off that a flow depends on",
+    "data-privacy:write": "to erase a profile when you erase the customer here",
 }
 LONGEST_WAIT_SECONDS = 3
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -12,8 +12,8 @@ from sqlalchemy import select
 from portal.bulk import find_unique
 from portal.db import db
 from portal.errors import ConflictError, InvalidError, NotFoundError, PortalError
-from portal.models import Delivery, Event
-from portal.services.customers import identify
+from portal.models import Delivery, ErasedEvent, Event
+from portal.services.customers import Person, identify
 from portal.services.recording import Recording, Told
 
 # Made once: `json.dumps` with options makes a new encoder at every call, and this is done for every event.
@@ -48,14 +48,28 @@ def record(merchant_id: int, told: Sequence[Told], *, history: bool = False) -> 
         return [outcome for outcome in outcomes if outcome is not None]
     people = identify(merchant_id, [event.customer for event in fresh])
     recording = Recording(merchant_id, [person for person in people if person], fresh, history=history)
-    decided = iter(
-        [
-            NO_SUCH_CUSTOMER if person is None else recording.take(event, person) or ACCEPTED
-            for event, person in zip(fresh, people, strict=True)
-        ]
-    )
+    erased = erased_ids(merchant_id, fresh) if recording.knows_erased else frozenset()
+    decided = iter([_take(recording, event, person, erased) for event, person in zip(fresh, people, strict=True)])
     recording.write()
     return [outcome or next(decided) for outcome in outcomes]
+
+
+def _take(recording: Recording, event: Told, person: Person | None, erased: Collection[str]) -> Outcome:
+    if event.event_id in erased:
+        return DUPLICATE
+    return NO_SUCH_CUSTOMER if person is None else recording.take(event, person) or ACCEPTED
+
+
+def erased_ids(merchant_id: int, told: Sequence[Told]) -> frozenset[str]:
+    """Of these, the ids of events whose customers were erased."""
+    ids = {id_hash(merchant_id, event.event_id): event.event_id for event in told}
+    rows = find_unique((_ERASED.c.id_hash,), _ERASED.c.merchant_id, merchant_id, {_ERASED.c.id_hash: ids})
+    return frozenset(ids[row.id_hash] for row in rows)
+
+
+def id_hash(merchant_id: int, event_id: str) -> bytes:
+    """What is kept of an event's id when its customer is erased; an id may hold an address."""
+    return hashlib.blake2b(event_id.encode(), digest_size=16, key=str(merchant_id).encode()).digest()
 
 
 def _repeats(merchant_id: int, told: Sequence[Told]) -> list[Outcome | None]:
@@ -74,6 +88,7 @@ def _repeats(merchant_id: int, told: Sequence[Told]) -> list[Outcome | None]:
 
 
 _EVENTS = Event.__table__
+_ERASED = ErasedEvent.__table__
 
 
 def find(merchant_id: int, event_id: str) -> tuple[Event, Delivery | None]:

@@ -11,8 +11,9 @@ from portal.models.customer import ID_PREFIX
 from portal.services.customers import Identifiers
 from portal.services.events import digest_of
 from portal.services.recording import Told
-from portal.services.telling import CustomerRef, EventIn
-from portal.services.wording import in_words
+from portal.services.registering import DETAILS, Entry
+from portal.services.telling import CustomerIn, CustomerRef, EventIn
+from portal.services.wording import CUSTOMER, in_words
 
 
 def hear(document: Any, now: datetime) -> Told:
@@ -28,6 +29,23 @@ def hear(document: Any, now: datetime) -> Told:
         occurred_at=event.occurred_at or now,
         properties=event.properties,
         digest=digest_of(document),
+    )
+
+
+def hear_customer(document: Any) -> Entry:
+    """Raises `InvalidError` that names the field and the remedy."""
+    try:
+        told = CustomerIn.model_validate(document)
+    except ValidationError as error:
+        raise in_words(error, CUSTOMER) from error
+    details = {name: getattr(told, name) for name in DETAILS if getattr(told, name) is not None}
+    if told.birthday:
+        month, _, day = told.birthday.partition("-")
+        details["birthday"] = int(month) * 100 + int(day)
+    return Entry(
+        customer=identifiers_of(told),
+        # A blank text counts as absent, and only null clears.
+        details={**details, **{name: None for name in DETAILS if document.get(name, "") is None}},
     )
 
 

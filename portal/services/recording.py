@@ -27,6 +27,7 @@ from portal.models import (
     ConnectionState,
     Delivery,
     DeliveryState,
+    ErasedEvent,
     Event,
     EventChoice,
     Module,
@@ -79,6 +80,23 @@ class Recording:
         self._changes: list[ledger.Entry] = []
         self._redemptions: list[dict[str, Any]] = []
 
+    @property
+    def knows_erased(self) -> bool:
+        """Customers of this merchant were erased: an event may be a repeat of theirs."""
+        return self._plan.has_erased
+
+    def meet(self, person: Person, moment: datetime, source: str) -> None:
+        """Without an event: somebody new is welcomed, and what is known more about the others is kept."""
+        if person.new and person.id not in self._taken:
+            standing = Standing(person.id, changed=True)
+            subject = Subject(self._plan.rules, standing, self._earnings[person.id])
+            told = Told("", CUSTOMER_CREATED, Identifiers(), moment, {}, b"", source)
+            for happening in self._greet(told, person, subject, by_event=False):
+                self._add(told, person, happening)
+            self._standings[person.id], self._earnings[person.id] = standing, subject.earnings
+        if person.id in self._standings:  # or erased at this moment
+            self._taken.add(person.id)
+
     def take(self, told: Told, person: Person) -> PortalError | None:
         """Let the event have its effect; the reason where it is refused, and then nothing has changed."""
         standing = self._standings.get(person.id) or Standing(person.id, changed=True)
@@ -105,11 +123,11 @@ class Recording:
             self._add(cause, person, happening)
         self._taken.add(person.id)
 
-    def _greet(self, told: Told, person: Person, subject: Subject) -> list[Happening]:
+    def _greet(self, told: Told, person: Person, subject: Subject, *, by_event: bool = True) -> list[Happening]:
         """A customer who is seen for the first time is told of, unless that is what we are being told."""
         if not person.new or person.id in self._taken:
             return []
-        if self._history or told.type == CUSTOMER_CREATED:
+        if self._history or (by_event and told.type == CUSTOMER_CREATED):
             subject.follow(told.occurred_at)
             return []
         return welcome(subject, told.occurred_at, told.source)
@@ -222,6 +240,7 @@ _PLAN = (
             ModuleSwitch.__table__.c.merchant_id == bindparam("merchant_id"),
             ModuleSwitch.__table__.c.module == Module.EVENTS.value,
         ),
+        exists().where(ErasedEvent.__table__.c.merchant_id == bindparam("merchant_id")),
         EventChoice.__table__.c.event_type,
     )
     .outerjoin_from(
@@ -240,7 +259,8 @@ class _Plan:
     def __init__(self, merchant_id: int) -> None:
         # One row for each type that is off, or one without any.
         rows: Sequence[Any] = run(_PLAN, {"merchant_id": merchant_id}).all()
-        version, state, events_on, _ = rows[0]
+        version, state, events_on, has_erased, _ = rows[0]
+        self.has_erased = bool(has_erased)
         self.rules: Rules = rules_of(merchant_id, version)
         self._off = {event_type for *_, event_type in rows}
         self._general: Unsent | None = None

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from portal.services.catalogue import BY_TYPE
 from portal.services.properties import fit_properties
 from portal.services.recording import DERIVED
-from portal.services.values import Email, Identifier, Moment, Optional, OurId, Phone, plain
+from portal.services.values import Birthday, Email, Identifier, Moment, Name, Optional, OurId, Past, Phone, plain
 
 
 class CustomerRef(BaseModel):
@@ -74,3 +74,30 @@ class EventIn(BaseModel):
     def _properties_fit(self) -> EventIn:
         self.properties = fit_properties(self.type, self.properties)
         return self
+
+
+class CustomerIn(CustomerRef):
+    """A customer: who it is, and what is known of them. What is left out stays as it is, null clears."""
+
+    first_name: Annotated[Name | None, Optional] = Field(None, examples=["Ada"])
+    last_name: Annotated[Name | None, Optional] = Field(None, examples=["Lovelace"])
+    birthday: Annotated[Birthday | None, Optional] = Field(
+        None, description="MM-DD, or YYYY-MM-DD of which the year is not kept.", examples=["12-10"]
+    )
+    joined_at: Annotated[Past | None, Optional] = Field(
+        None,
+        description="When they joined, if that was before they came here. ISO 8601 with zone.",
+        examples=["2025-02-01T10:00:00+01:00"],
+    )
+
+
+class NewCustomersIn(BaseModel):
+    """What may be said about a whole request."""
+
+    initial_import: bool = Field(
+        False, description="With true, *Customer created* is told of nobody, and nobody gets a welcome."
+    )
+
+
+class CustomerAloneIn(CustomerIn, NewCustomersIn):
+    """One customer."""

@@ -6,7 +6,7 @@ Blank ones count as absent: Klaviyo's templates render a missing variable as an 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
 import phonenumbers
@@ -65,7 +65,25 @@ def our_id(text: str) -> str:
     return text
 
 
+_DAY = re.compile(r"(?:\d{4}-)?(\d{2})-(\d{2})")
+# Every day there is has its birthdays.
+_LEAP_YEAR = 2024
+
+
+def _birthday(text: str) -> str:
+    found = _DAY.fullmatch(text.strip())
+    try:
+        if found is None or not text.isascii():
+            raise ValueError
+        date(int(text[:4]) if len(text.strip()) > len("MM-DD") else _LEAP_YEAR, int(found[1]), int(found[2]))
+    except ValueError:
+        raise ValueError("must be a day such as 12-31 or 1990-12-31") from None
+    return f"{found[1]}-{found[2]}"
+
+
 Identifier = Annotated[str, Field(max_length=200), AfterValidator(plain)]
+Name = Annotated[str, Field(max_length=100), AfterValidator(plain)]
+Birthday = Annotated[str, AfterValidator(_birthday)]
 Optional = BeforeValidator(blank_is_absent)
 OurId = Annotated[str, AfterValidator(our_id)]
 Email = Annotated[str, AfterValidator(email_address)]
@@ -91,3 +109,13 @@ def _text_moment(value: Any) -> Any:
 
 
 Moment = Annotated[Annotated[AwareDatetime, AfterValidator(_moment)], BeforeValidator(_text_moment)]
+
+
+def _past(value: datetime) -> datetime:
+    # Clocks differ.
+    if value > datetime.now(UTC) + timedelta(minutes=5):
+        raise ValueError("must not be in the future")
+    return value
+
+
+Past = Annotated[Moment, AfterValidator(_past)]

@@ -16,6 +16,7 @@ _MESSAGES = {
     "string_type": "must be text in quotation marks",
     "string_too_short": "must not be empty",
     "string_too_long": "must not be longer than {max_length} characters",
+    "bool_type": "must be true or false",
     "dict_type": "must be an object, such as {{}}",
     "model_type": "must be an object, such as {example}",
     "model_attributes_type": "must be an object",
@@ -23,14 +24,19 @@ _MESSAGES = {
     "literal_error": f"must be one of {', '.join(BY_TYPE)}",
 }
 
-_EXAMPLES = {"customer": '{"email": "ada@example.com"}', "": '{"id": "order-1042", "type": "balance_changed", ...}'}
+EVENT, CUSTOMER = "The event", "The customer"
+_EXAMPLES = {
+    "customer": '{"email": "ada@example.com"}',
+    EVENT: '{"id": "order-1042", "type": "balance_changed", ...}',
+    CUSTOMER: '{"email": "ada@example.com", "first_name": "Ada"}',
+}
 
 
-def in_words(error: ValidationError) -> InvalidError:
-    """The first complaint, with the path to its field."""
+def in_words(error: ValidationError, whole: str = EVENT) -> InvalidError:
+    """The first complaint, with the path to its field; `whole` is what there is to say where it is about no field."""
     complaint: dict[str, Any] = dict(error.errors(include_url=False, include_input=False)[0])
     field = ".".join(str(part) for part in complaint["loc"])
-    context = {**complaint.get("ctx", {}), "example": _EXAMPLES.get(field, _EXAMPLES[""])}
+    context = {**complaint.get("ctx", {}), "example": _EXAMPLES.get(field, _EXAMPLES[whole])}
     cause = context.get("error")
     if isinstance(cause, PropertyError):
         field = ".".join(part for part in ("properties", cause.name) if part)
@@ -39,4 +45,4 @@ def in_words(error: ValidationError) -> InvalidError:
         message = str(cause)
     else:
         message = _MESSAGES.get(complaint["type"], "is not valid").format(**context)
-    return InvalidError(f"{field or 'The event'} {message}.", field=field or None)
+    return InvalidError(f"{field or whole} {message}.", field=field or None)

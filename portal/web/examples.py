@@ -64,6 +64,59 @@ BY_OPERATION: dict[str, dict[str, Any]] = {
         }
     },
 }
+BY_OPERATION |= {
+    "registerCustomers": {
+        "0": {
+            "external_id": "10422",
+            "email": "ada@example.com",
+            "first_name": "Ada",
+            "last_name": "Lovelace",
+            "birthday": "12-10",
+            "joined_at": "2025-02-01T10:00:00+01:00",
+        },
+        "1": {
+            "customers": [
+                {"external_id": "10422", "email": "ada@example.com", "birthday": "12-10"},
+                {"phone_number": "+4520123456", "first_name": "Grace"},
+            ],
+            "initial_import": True,
+        },
+        "200": {"results": [{"id": "cus_42", "status": "created"}]},
+    },
+    "getCustomer": {
+        "200": {
+            "id": "cus_42",
+            "external_id": "10422",
+            "klaviyo_profile_id": None,
+            "email": "ada@example.com",
+            "phone_number": None,
+            "first_name": "Ada",
+            "last_name": "Lovelace",
+            "birthday": "12-10",
+            "joined_at": "2025-02-01T09:00:00Z",
+            "created_at": "2026-11-23T08:30:00.118000Z",
+            "verified_at": None,
+            "balance": 145,
+            "tier": {
+                "name": "Silver",
+                "entered_at": "2026-11-23T08:30:00Z",
+                "expires_at": None,
+                "points": 145,
+                "next": "Gold",
+                "points_to_next": 355,
+            },
+            "rewards": {"available": 1, "next": "Bag of beans", "points_to_next": 55},
+            "card": {
+                "status": "installed",
+                "platforms": ["ios"],
+                "link": "https://YOUR-PORTAL/nordic/download?token=5pJx0wQ2mN7cK4vR8tYbHg",
+            },
+            "properties": {"jericommerce_balance": 145, "jericommerce_tier": "Silver"},
+            "properties_sent_at": "2026-11-23T08:30:03Z",
+        }
+    },
+    "eraseCustomer": {"202": {"id": "cus_42", "status": "erased", "klaviyo": "will_be_told"}},
+}
 # A batch of which one event is wrong: the others are taken all the same.
 MIXED: dict[str, Any] = {
     "results": [

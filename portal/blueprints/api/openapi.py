@@ -8,11 +8,12 @@ from typing import Any
 from openapi_pydantic import OpenAPI
 from openapi_pydantic.util import PydanticSchema, construct_open_api_with_schema_class
 
+from portal.blueprints.api.customer_schemas import CustomerOut, CustomersIn, CustomersOut, ErasedOut
 from portal.blueprints.api.schemas import ErrorOut, EventOut, EventsIn, EventsOut
-from portal.services.telling import EventIn
+from portal.services.telling import CustomerAloneIn, EventIn
 
 INTRODUCTION = (
-    "Send wallet events and read where they stand. Every request carries a key from Settings > API keys. "
+    "Send wallet events and customers, and read where they stand. Every request carries a key from Settings > API keys. "
     "Errors always look the same: a code for programs, a sentence for people, and the field at fault."
 )
 
@@ -39,6 +40,14 @@ def _errors(*statuses: int) -> dict[str, Any]:
     }
     return {str(status): _json(ErrorOut, words[status]) for status in statuses}
 
+
+_CUSTOMER_ID = {
+    "name": "id",
+    "in": "path",
+    "required": True,
+    "description": "Our id of the customer, as an answer gave it.",
+    "schema": {"type": "string", "examples": ["cus_42"]},
+}
 
 _OPERATIONS: dict[str, Any] = {
     "/v1/events": {
@@ -72,6 +81,43 @@ _OPERATIONS: dict[str, Any] = {
             ],
             "responses": {"200": _json(EventOut, "The event and its delivery."), **_errors(401, 404, 429)},
         }
+    },
+    "/v1/customers": {
+        "post": {
+            "operationId": "registerCustomers",
+            "summary": "Make a customer, or bring one up to date",
+            "description": "The customer is found by the first identifier that is known, in the order of the list, and made "
+            "where none is. An identifier is filled in where it was missing; one that is there, or belongs to somebody else, is kept, "
+            "and the answer names it. What is left out stays as it is, and `null` clears. Of whoever is new, *Customer created* is "
+            "told, unless `initial_import` is true. Up to 1,000 at once; the answer has one result per customer, in order.",
+            "requestBody": {
+                "required": True,
+                "content": {
+                    "application/json": {"schema": {"anyOf": [_schema(CustomerAloneIn), _schema(CustomersIn)]}}
+                },
+            },
+            "responses": {
+                "200": _json(CustomersOut, "Stored."),
+                **_errors(400, 401, 413, 415, 422, 429, 503),
+            },
+        }
+    },
+    "/v1/customers/{id}": {
+        "get": {
+            "operationId": "getCustomer",
+            "summary": "See a customer",
+            "parameters": [_CUSTOMER_ID],
+            "responses": {"200": _json(CustomerOut, "The customer, and where they stand."), **_errors(401, 404, 429)},
+        },
+        "delete": {
+            "operationId": "eraseCustomer",
+            "summary": "Erase a customer",
+            "description": "Everything about the customer is gone here at once: events, points, card, and what still waited to be sent. "
+            "Klaviyo is told to erase the profile as well, again and again until it has taken it. What is kept are hashes of the events' "
+            "ids, so that a repeat of one is still answered `duplicate` and makes nobody anew. This cannot be undone.",
+            "parameters": [_CUSTOMER_ID],
+            "responses": {"202": _json(ErasedOut, "Erased here."), **_errors(401, 404, 429, 503)},
+        },
     },
 }
 
