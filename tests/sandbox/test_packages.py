@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from portal.wallet import Signer, build_pass, read_certificate
 from sandbox.apple import notices, package, values
 from sandbox.apple.authority import PASS_TYPE, TEAM, Authority, at_home
 from sandbox.apple.package import Package, RefusedError
+from tests.portal.wallet import cards
 from tests.sandbox.shop import packed, sign, zipped
 
 CARD: dict[str, Any] = {
@@ -42,6 +44,14 @@ def test_a_whole_card_is_taken(authority: Authority) -> None:
     found = package.checked(packed(authority, CARD), authority.root())
     assert found.card["serialNumber"] == "S1"
     assert found.fields("primaryFields")[0]["value"] == 120
+
+
+def test_a_card_of_the_portals_with_all_that_a_card_can_have_is_taken(authority: Authority) -> None:
+    files = [authority.pass_file.read_bytes(), authority.intermediate_file.read_bytes()]
+    certificate = read_certificate(files, intermediates=[files[1]])
+    built = build_pass(cards.full_card(), cards.images(), Signer(certificate))
+    found = package.checked(built, authority.root())
+    assert {"120", "80.5", "DKK 12.00", "01/03/2024"} <= {values.written(field) for field in found.fields()}
 
 
 @pytest.mark.parametrize(
