@@ -25,6 +25,9 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from portal.db import Model, db, run
 
+# COPY takes three exchanges with the server, however few the rows are.
+WORTH_A_COPY = 8
+
 
 def insert_rows(model: type[Model], rows: Sequence[dict[str, Any]]) -> None:
     """Many rows at once, past the ORM. Every row names the same columns in the same order, with plain values.
@@ -32,7 +35,7 @@ def insert_rows(model: type[Model], rows: Sequence[dict[str, Any]]) -> None:
     Raises `sqlalchemy.exc.IntegrityError`, or `OperationalError` as any statement does.
     """
     table = cast("Table", model.__table__)
-    if db.engine.dialect.name == "postgresql":
+    if db.engine.dialect.name == "postgresql" and len(rows) >= WORTH_A_COPY:
         _copy_rows(table, rows)
     else:
         run(_insert(table), list(rows))

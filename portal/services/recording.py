@@ -6,7 +6,6 @@ Everything is decided in memory under the customers' locks, and then written tab
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from functools import partial
 from operator import itemgetter
 from typing import Any
 
+from pydantic_core import to_json
 from sqlalchemy import bindparam, exists, select
 
 from portal import queue
@@ -45,7 +45,6 @@ from portal.services.standing import Standing
 
 # Ids of events that follow from others begin like this; nobody else may use such an id.
 DERIVED = "jc:"
-_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True)
@@ -156,7 +155,7 @@ class Recording:
                 "customer_id": person.id,
                 "occurred_at": happening.occurred_at,
                 "received_at": self._now,
-                "properties": _json(happening.properties),
+                "properties": to_json(happening.properties).decode(),
                 "digest": digest,
                 "unsent": unsent and unsent.value,
             }
@@ -196,7 +195,7 @@ class Recording:
                 metric=BY_TYPE[happening.type].metric,
                 unique_id=event_id,
                 time=happening.occurred_at,
-                properties=_json(properties),
+                properties=to_json(properties).decode(),
                 backfill=self._history,
             ),
         }

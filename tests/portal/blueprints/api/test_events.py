@@ -16,11 +16,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from portal.blueprints.api import routes
 from portal.db import db, transaction, utcnow
 from portal.models import ApiKey, ConnectionState, Customer, Delivery, DeliveryState
-from portal.services import connecting, modules, upkeep
+from portal.services import api_keys, connecting, modules, upkeep
 from tests import factories
 from tests.factories import Shop, tell
 from tests.portal.blueprints.api import stage
 from tests.portal.blueprints.api.stage import NOTHING, error_of
+from tests.waiting import eventually
 
 
 def _show(client: FlaskClient, shop: Shop, event_id: str) -> Any:
@@ -268,9 +269,18 @@ def test_a_key_in_the_address_is_no_key(client: FlaskClient, merchant: Shop) -> 
 def test_a_revoked_key_stops_at_once_and_says_so(app: Flask, client: FlaskClient, merchant: Shop) -> None:
     assert tell(client, merchant, factories.event("a")).status_code == 202
     with app.app_context(), transaction():
-        db.session.scalars(select(ApiKey).where(ApiKey.merchant_id == merchant.id)).one().revoked_at = utcnow()
+        api_keys.revoke(merchant.id, api_keys.list_keys(merchant.id)[0].id)
     answer = tell(client, merchant, factories.event("b"))
     assert (answer.status_code, "revoked" in error_of(answer)["message"]) == (401, True)
+
+
+def test_a_key_that_another_process_revoked_stops_within_a_moment(
+    app: Flask, client: FlaskClient, merchant: Shop
+) -> None:
+    assert tell(client, merchant, factories.event("a")).status_code == 202
+    with app.app_context(), transaction():
+        db.session.scalars(select(ApiKey).where(ApiKey.merchant_id == merchant.id)).one().revoked_at = utcnow()
+    eventually(lambda: tell(client, merchant, factories.event("b")).status_code == 401)
 
 
 def test_many_wrong_keys_from_one_address_are_slowed_down(client: FlaskClient, merchant: Shop) -> None:
