@@ -13,7 +13,7 @@ from portal import config
 from portal.db import db, transaction, utcnow
 from portal.errors import ConnectingError, UnavailableError
 from portal.exchange import DEADLINE_SECONDS
-from portal.klaviyo import Client, ForbiddenError, KlaviyoError, NoAnswerError, UnauthorizedError
+from portal.klaviyo import Client, ForbiddenError, KlaviyoError, NoAnswerError, UnauthorizedError, metrics
 from portal.klaviyo.oauth import App, GrantRefusedError
 from portal.services import checking, connecting, connection_health, segments, tokens
 
@@ -123,6 +123,21 @@ def refresh_segments(merchant_id: int) -> int:
     remote = ask_klaviyo(merchant_id, segments.fetch_list)
     with transaction():
         return segments.save_list(merchant_id, remote)
+
+
+def live_flows(merchant_id: int, metric: str) -> list[str] | None:
+    """Names of the live flows that start with our metric of this name; None where Klaviyo cannot be asked right now."""
+
+    def ask(client: Client) -> list[str]:
+        flows = [
+            flow for metric_id in metrics.metric_ids(client, metric) for flow in metrics.flows_of(client, metric_id)
+        ]
+        return sorted(flow.name for flow in flows if flow.status == "live")
+
+    try:
+        return _ask(merchant_id, ask)
+    except (ConnectingError, KlaviyoError):
+        return None
 
 
 def _ask(merchant_id: int, question: Callable[[Client], R]) -> R:

@@ -43,6 +43,32 @@ class Sandbox:
     def faults(self) -> list[dict[str, Any]]:
         return list(self._call("GET", "faults")["faults"])
 
+    def start_flow(self, name: str, metric: str, status: str = "live", account: str = NORDIC) -> None:
+        """A flow that starts with a metric that our app has sent, made as a marketer would."""
+        key = self._call("POST", "private-keys", {"account": account})["key"]
+        headers = {"Authorization": f"Klaviyo-API-Key {key}", "revision": "2026-07-15"}
+
+        def api(method: str, path: str, body: object = None) -> Any:
+            response = requests.request(method, self.url + path, json=body, headers=headers, timeout=30)
+            assert response.ok, response.text
+            return response.json()["data"]
+
+        found = [
+            each["id"]
+            for each in api("GET", "/api/metrics")
+            if each["attributes"]["name"] == metric and each["attributes"]["integration"]["key"] != "api"
+        ]
+        mail = {"temporary_id": "mail", "type": "send-email", "links": {"next": None}}
+        definition = {
+            "triggers": [{"type": "metric", "id": found[0]}],
+            "actions": [{**mail, "data": {"message": {"subject_line": "Hello"}}}],
+            "entry_action_id": "mail",
+        }
+        attributes = {"name": name, "definition": definition}
+        flow = api("POST", "/api/flows", {"data": {"type": "flow", "attributes": attributes}})
+        changed = {"type": "flow", "id": flow["id"], "attributes": {"status": status}}
+        api("PATCH", f"/api/flows/{flow['id']}", {"data": changed})
+
     def google(self, method: str, path: str, body: object = None) -> Any:
         """An order for its Google Wallet, such as `POST save`."""
         return self._call(method, f"google/{path}", body)

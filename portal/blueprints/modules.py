@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, request, url_for
+from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from portal import beats
 from portal.db import transaction
-from portal.errors import ConnectingError, InvalidError, UnavailableError
+from portal.errors import ConnectingError, InvalidError, NotFoundError, UnavailableError
 from portal.models import Module
 from portal.services import catalogue, modules
 from portal.web import (
@@ -66,6 +66,8 @@ def choices() -> ResponseReturnValue:
 @login_required
 def choose() -> ResponseReturnValue:
     event_type, sent = request.form.get("event_type", ""), _wanted("sent")
+    if not sent and request.form.get("anyway") != "yes" and _may_be_missed(event_type):
+        return to_page(url_for("modules.leave_out", event_type=event_type))
     with transaction():
         modules.choose(merchant_id(), event_type, sent, member_id())
     metric = catalogue.BY_TYPE[event_type].metric
@@ -75,6 +77,24 @@ def choose() -> ResponseReturnValue:
         return to_page(url_for("integrations.events"), feedback)
     said = (event_type, f"{what[0].upper()}{what[1:]}")
     return give_feedback(fragment("modules/_choices.html", **contexts.event_choices(said)), feedback)
+
+
+def _may_be_missed(event_type: str) -> bool:
+    """A live flow starts with the event, or Klaviyo does not say whether one does."""
+    if not modules.is_sent(merchant_id(), event_type):
+        return False
+    return beats.live_flows(merchant_id(), catalogue.BY_TYPE[event_type].metric) != []
+
+
+@bp.get("/choices/<event_type>/off")
+@login_required
+def leave_out(event_type: str) -> ResponseReturnValue:
+    """Before an event is switched off on which a flow hangs."""
+    entry = catalogue.BY_TYPE.get(event_type)
+    if entry is None:
+        raise NotFoundError("There is no such event.")
+    flows = beats.live_flows(merchant_id(), entry.metric)
+    return render_template("modules/leave_out.html", entry=entry, flows=flows)
 
 
 def _module() -> Module:

@@ -58,6 +58,16 @@ def choices(merchant_id: int) -> dict[str, bool]:
     return {event_type: event_type not in off for event_type in BY_TYPE}
 
 
+def is_sent(merchant_id: int, event_type: str) -> bool:
+    """Whether an event of this type would be sent now. Raises `InvalidError` for a type that does not exist."""
+    if event_type not in BY_TYPE:
+        raise InvalidError("There is no such event.", field="event_type")
+    return (
+        db.session.get(EventChoice, (merchant_id, event_type)) is None
+        and db.session.get(ModuleSwitch, (merchant_id, Module.EVENTS)) is not None
+    )
+
+
 def choose(merchant_id: int, event_type: str, sent: bool, actor: str) -> None:
     """Raises `InvalidError` for a type that does not exist."""
     if event_type not in BY_TYPE:
