@@ -4,7 +4,7 @@ All groups must hold, and in each group one condition. A kind that is not unders
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,6 +109,17 @@ _TEXT: dict[str, Callable[[str, str], bool]] = {
     "ends-with": str.endswith,
 }  # fmt: skip
 
+
+def is_relative(value: Any) -> bool:
+    """Whether a definition asks for relative time anywhere, so that it changes without any profile changing."""
+    if isinstance(value, list):
+        return any(map(is_relative, value))
+    if not isinstance(value, dict):
+        return False
+    return value.get("operator") in _RELATIVE or any(map(is_relative, value.values()))
+
+
+_RELATIVE = {"at-least", "in-the-last", "in-the-next"}
 _OPERATORS = {
     "equals": "is", "not-equals": "is not", "greater-than": "is more than", "less-than": "is less than",
     "greater-than-or-equal": "is at least", "less-than-or-equal": "is at most", "is-set": "is set",
@@ -117,13 +128,13 @@ _OPERATORS = {
 _TIMEFRAMES = {"alltime": "ever", "flow-start": "since entering the flow"}
 
 
-def told(tested: dict[str, Any] | None) -> str:
-    """A filter for a person: `tier is Gold; balance is more than 100`."""
+def told(tested: dict[str, Any] | None, names: Mapping[str, str]) -> str:
+    """A filter for a person: `tier is Gold; balance is more than 100`. `names` are those of metrics, by id."""
     groups = (tested or {}).get("condition_groups") or []
-    return "; ".join(" or ".join(_told(each) for each in group["conditions"]) for group in groups) or "always"
+    return "; ".join(" or ".join(_told(each, names) for each in group["conditions"]) for group in groups) or "always"
 
 
-def _told(condition: dict[str, Any]) -> str:
+def _told(condition: dict[str, Any], names: Mapping[str, str]) -> str:
     kind = condition.get("type")
     if kind == "profile-property":
         custom = _CUSTOM.fullmatch(condition["property"])
@@ -135,9 +146,8 @@ def _told(condition: dict[str, Any]) -> str:
         span = _TIMEFRAMES.get(when["operator"]) or f"in the last {when.get('quantity')} {when.get('unit')}s"
         extra = [f"{each['property']} {_compared(each['filter'])}" for each in condition.get("metric_filters") or []]
         measured = _compared(condition["measurement_filter"])
-        return f"{condition['measurement']} of {condition['metric_id']} {span} {measured}" + "".join(
-            f", {each}" for each in extra
-        )
+        metric = names.get(condition["metric_id"], condition["metric_id"])
+        return f"{condition['measurement']} of {metric} {span} {measured}" + "".join(f", {each}" for each in extra)
     return f"is {'' if condition.get('is_member') else 'not '}a member of {', '.join(condition.get('group_ids', []))}"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from sandbox.klaviyo import faults, flow_activity, planting, webhook_orders
+from sandbox.klaviyo import faults, flow_activity, planting, segment_orders, webhook_orders
 from sandbox.klaviyo.operations import ALL_SCOPES
 from sandbox.klaviyo.planting import ControlError
 from sandbox.klaviyo.recorded import event_id
@@ -231,15 +231,20 @@ def plant_profiles() -> tuple[Response, int]:
 def plant_segment() -> tuple[Response, int]:
     here = world()
     wanted = _body()
-    return jsonify(planting.segment(here, _account(here, wanted.get("account"))["pk"], wanted)), 201
+    return jsonify(segment_orders.create(here, _account(here, wanted.get("account"))["pk"], wanted)), 201
 
 
 @bp.patch("/segments/<segment_id>")
 def change_segment(segment_id: str) -> Response:
-    return jsonify(planting.change_segment(world(), segment_id, _body()))
+    return jsonify(segment_orders.change(world(), segment_id, _body()))
+
+
+@bp.delete("/segments/<segment_id>")
+def delete_segment(segment_id: str) -> Response:
+    return jsonify(segment_orders.delete(world(), segment_id))
 
 
 @bp.route("/segments/<segment_id>/members", methods=["PUT", "POST", "DELETE"])
 def change_members(segment_id: str) -> Response:
     """PUT replaces, POST adds, DELETE takes away: `{"profile_ids": [...]}`, `{"emails": [...]}` or `{"first": n}`."""
-    return jsonify(planting.change_members(world(), segment_id, request.method, _body()))
+    return jsonify(segment_orders.change_members(world(), segment_id, request.method, _body()))

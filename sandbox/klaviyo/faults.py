@@ -10,6 +10,7 @@ from typing import Any
 
 KINDS = (
     "status", "hang_after_accept", "hang_before", "garbage", "html_403", "slow", "drip", "reset", "redirect",
+    "expired_cursor", "repeat_page",
 )  # fmt: skip
 # The paths of the other stand-ins, and what can go wrong there; a fault for any path is one of Klaviyo's.
 _BESIDE = {
@@ -19,7 +20,7 @@ _BESIDE = {
     "/gp/": KINDS,
     "/walletobjects/": KINDS,
 }
-_LET_THROUGH = {"hang_after_accept", "slow", "drip"}
+_LET_THROUGH = {"hang_after_accept", "slow", "drip", "repeat_page"}
 _LONGEST_SECONDS = 300
 _numbers = itertools.count(1)
 
@@ -74,13 +75,13 @@ class Faults:
             self._ordered = kept
             return gone
 
-    def take(self, method: str, path: str, account: str | None) -> Fault | None:
+    def take(self, method: str, path: str, account: str | None, has_cursor: bool = False) -> Fault | None:
         """The fault for this request, counted as used; spent faults leave the list."""
         if not self._ordered:
             return None
         with self._lock:
             for fault in self._ordered:
-                if not _matches(fault, method, path, account):
+                if not _matches(fault, method, path, account) or (fault.kind == "expired_cursor" and not has_cursor):
                     continue
                 fault.used += 1
                 if fault.times is not None and fault.used >= fault.times:

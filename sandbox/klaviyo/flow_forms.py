@@ -104,10 +104,10 @@ def _split(form: Mapping[str, str], kind: str, trigger: str, yes: str | None, no
         if kind != "metric":
             raise FormError("A flow that a segment triggers has no event whose property could be looked at.")
         condition = {"type": "metric-property", "metric_id": trigger, "field": _name(form), "filter": tested(form)}
-        data = {"trigger_filter": _groups(condition), "trigger_id": trigger, "trigger_type": "metric"}
+        data = {"trigger_filter": groups(condition), "trigger_id": trigger, "trigger_type": "metric"}
         return _action("split", "trigger-split", data, links)
     condition = _received(form) if form["kind"] == "received" else property_condition(form)
-    return _action("split", "conditional-split", {"profile_filter": _groups(condition)}, links)
+    return _action("split", "conditional-split", {"profile_filter": groups(condition)}, links)
 
 
 def _received(form: Mapping[str, str]) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def tested(form: Mapping[str, str]) -> dict[str, Any]:
     return {"type": "string", "operator": operator, "value": value}
 
 
-def _groups(condition: dict[str, Any]) -> dict[str, Any]:
+def groups(condition: dict[str, Any]) -> dict[str, Any]:
     return {"condition_groups": [{"conditions": [condition]}]}
 
 

@@ -28,10 +28,16 @@ def _grouped(number: int) -> str:
     return f"{number:,}"
 
 
-bp.add_app_template_filter(conditions.told, "condition_in_words")
 bp.add_app_template_filter(showing.laid_out)
 bp.add_app_template_filter(showing.readable)
 bp.add_app_template_filter(showing.scope_in_words)
+
+
+@bp.app_template_filter("condition_in_words")
+def _condition_in_words(tested: dict[str, Any] | None) -> str:
+    return conditions.told(
+        tested, {row["id"]: row["name"] for row in world().store.rows("SELECT id, name FROM metric")}
+    )
 
 
 @bp.app_template_filter("pretty")

@@ -187,7 +187,9 @@ def _meet() -> Response | None:
         return None
     caller = here.tokens.caller(request.headers.get("Authorization", ""))
     g.account_id = caller.account_id if caller else NOBODY
-    fault = here.faults.take(request.method, request.path, caller.account_id if caller else None)
+    fault = here.faults.take(
+        request.method, request.path, caller.account_id if caller else None, "page[cursor]" in request.args
+    )
     if fault is None:
         return None
     g.fault = fault

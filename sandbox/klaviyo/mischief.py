@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 
 from flask import Response, request
 
-from sandbox.klaviyo.errors import MIMETYPE, ApiError, problem
+from sandbox.klaviyo import paging
+from sandbox.klaviyo.errors import MIMETYPE, ApiError, bad_request, problem
 from sandbox.klaviyo.faults import Fault
 
 _CHALLENGE = """<!DOCTYPE html><html lang="en"><head><title>Just a moment...</title></head>
@@ -47,6 +48,8 @@ def after(fault: Fault, response: Response, in_words: InWords | None = None) -> 
     if fault.kind == "hang_after_accept":
         time.sleep(fault.seconds)
         return response
+    if fault.kind == "repeat_page":
+        return paging.leading_back_here(response)
     if fault.kind == "drip":
         return _drip(fault, response)
     return _answer(fault, in_words or _status)
@@ -61,6 +64,8 @@ def _answer(fault: Fault, in_words: InWords) -> Response:
         return Response(_CHALLENGE, 403, {"cf-mitigated": "challenge", "server": "cloudflare"}, mimetype="text/html")
     if fault.kind == "redirect":
         return Response("", 302, {"Location": "https://www.klaviyo.com/login"})
+    if fault.kind == "expired_cursor":
+        return bad_request("Invalid cursor provided.", parameter="page[cursor]").response()
     return in_words(fault)
 
 

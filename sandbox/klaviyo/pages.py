@@ -27,6 +27,8 @@ READY_FAULTS: dict[str, tuple[str, dict[str, Any]]] = {
     "garbage": ("Unreadable answer, once", {"fault": "garbage"}),
     "challenge": ("403 page of the firewall, 3 times", {"fault": "html_403", "times": 3}),
     "reset": ("Broken connection, 3 times", {"fault": "reset", "times": 3}),
+    "expired-cursor": ("The next cursor has expired, once", {"fault": "expired_cursor"}),
+    "repeat-page": ("A page comes twice, once", {"fault": "repeat_page"}),
     "slow": ("Every answer 2 seconds late, until cleared", {"fault": "slow", "seconds": 2, "times": None}),
 }  # fmt: skip
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from flask import request
+from flask import Response, request
 
 from sandbox.klaviyo.errors import bad_request
 from sandbox.store import Row, Store
@@ -73,7 +73,10 @@ def find(
     downwards = descending != page.backwards
     where, args = list(where), list(args)
     if page.after is not None:
-        where.append(f"({sort}, {key}) {'<' if downwards else '>'} (?, ?)")
+        side = "<" if downwards else ">"
+        # Where the range of a filter began, the cursor is further on: the unary plus has the search begin at the cursor.
+        where = [f"+{each}" if each.startswith(f"{sort} {side}") else each for each in where]
+        where.append(f"({sort}, {key}) {side} (?, ?)")
         args += page.after
     way = "DESC" if downwards else "ASC"
     condition = f" WHERE {' AND '.join(where)}" if where else ""
@@ -99,6 +102,15 @@ def requested_sort(allowed: dict[str, str], default: str) -> tuple[str, bool]:
 
 def links(found: Found) -> dict[str, str | None]:
     return {"self": _link(None), "next": found.next and _link(found.next), "prev": found.prev and _link(found.prev)}
+
+
+def leading_back_here(response: Response) -> Response:
+    """A page whose `next` is itself: who follows it gets the page a second time."""
+    body = json.loads(response.get_data())
+    if isinstance(body.get("links"), dict) and "next" in body["links"]:
+        body["links"]["next"] = _link(None)
+        response.set_data(json.dumps(body))
+    return response
 
 
 def _link(cursor: str | None) -> str:

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from sandbox.klaviyo import persons
+from sandbox.klaviyo import computing, persons
 from sandbox.klaviyo.persons import Identifier, Person
 from sandbox.store import Store
 
@@ -20,8 +20,17 @@ _COLUMNS = ("external_id", "email", "phone_number", "anonymous_id")
 
 def new_profile_id(now: float) -> str:
     """A ULID: 48 bits of milliseconds and 80 random ones, in 26 characters."""
-    number = (int(now * 1000) << 80) | secrets.randbits(80)
+    return _letters((int(now * 1000) << 80) | secrets.randbits(80))
+
+
+def _letters(number: int) -> str:
     return "".join([_PAIRS[(number >> shift) & 1023] for shift in range(120, -1, -10)])
+
+
+def new_profile_ids(now: float, count: int) -> list[str]:
+    """Many at once, ascending, as ULIDs of the same millisecond are made: they go into an index one after the other."""
+    first = (int(now * 1000) << 80) | secrets.randbits(79)
+    return [_letters(first + place) for place in range(count)]
 
 
 class People:
@@ -41,6 +50,7 @@ class People:
         self._held: dict[int, dict[str, str]] = {}
         self._read: dict[int, tuple[Any, ...]] = {}
         self._fresh: dict[int, list[Any]] = {}
+        self._changed: set[int] = set()
 
     def load(self, people: Iterable[Person]) -> None:
         """Look up all identifiers at once, so that resolving needs no query for each."""
@@ -136,6 +146,7 @@ class People:
             json.dumps(attributes), json.dumps(properties), self._now, self._now,
         ]  # fmt: skip
         self._remember(pk, named)
+        self._changed.add(pk)
         return pk
 
     def _attach(self, pk: int, person: Person) -> None:
@@ -144,6 +155,7 @@ class People:
         if not missing:
             return
         self.flush()
+        self._changed.add(pk)
         for kind, value in missing:
             self._known.pop((kind, held.get(kind, "")), None)
             held[kind] = value
@@ -157,6 +169,7 @@ class People:
         """Take identifiers away from a profile, as null in an upsert does."""
         self.flush()
         for kind in kinds:
+            self._changed.add(pk)
             self._known.pop((kind, self._hold(pk).pop(kind, "")), None)
             self._connection.execute(
                 f"UPDATE profile SET {kind} = NULL, updated = ? WHERE pk = ?",  # noqa: S608
@@ -173,6 +186,7 @@ class People:
         row = self._connection.execute("SELECT attributes, properties FROM profile WHERE pk = ?", (pk,)).fetchone()
         attributes, properties = json.loads(row["attributes"]), json.loads(row["properties"])
         if persons.changed(person, attributes, properties):
+            self._changed.add(pk)
             self._connection.execute(
                 "UPDATE profile SET attributes = ?, properties = ?, updated = ? WHERE pk = ?",
                 (json.dumps(attributes), json.dumps(properties), self._now, pk),
@@ -189,11 +203,18 @@ class People:
         )
         self._fresh.clear()
 
+    def settle(self) -> None:
+        """Write what is left, and have the changed profiles join and leave the segments that are computed."""
+        self.flush()
+        computing.follow(self._connection, self._account, self._changed, self._now)
+        self._changed.clear()
+
     def merge(self, into: int, gone: int) -> None:
         """Fold one profile into another: events, memberships and what the winner lacks move over."""
         self.flush()
         if self._before_merge is not None:
             self._before_merge()
+        self._changed.add(into)
         winner, loser = self._row(into), self._row(gone)
         self._move(into, gone)
         attributes = {**json.loads(loser["attributes"]), **json.loads(winner["attributes"])}

@@ -131,7 +131,7 @@ class Importer:
                 if pk is not None:
                     book.clear(pk, person.cleared)
                     done.append(pk)
-            book.flush()
+            book.settle()
             self._finish(connection, job, done, failed, lists, now)
 
     def _finish(

@@ -82,7 +82,7 @@ def create_profile(call: Call) -> Response:
         if owners:
             raise duplicate_profile(people.id_of(owners[0]))
         pk = people.resolve(person)
-        people.flush()
+        people.settle()
     return _written(call, pk, 201)
 
 
@@ -96,7 +96,7 @@ def create_or_update_profile(call: Call) -> Response:
         pk = people.resolve(person)
         if pk is not None:
             people.clear(pk, person.cleared)
-        people.flush()
+        people.settle()
     return _written(call, pk, 200 if owners else 201)
 
 
@@ -115,6 +115,7 @@ def update_profile(call: Call, id: str) -> Response:  # noqa: A002
         pk = people.resolve(person)
         if pk is not None:
             people.clear(pk, person.cleared)
+        people.settle()
     return _written(call, pk, 200)
 
 
@@ -172,6 +173,7 @@ def merge_profiles(call: Call) -> Response:
             raise not_found("A profile with this id does not exist.", "/data/id")
         if owners[0] != owners[1]:
             people.merge(owners[0][0], owners[1][0])
+            people.settle()
     body = {"data": {"type": "profile", "id": target, "links": {"self": f"{paging.HOST}/api/profiles/{target}/"}},
             "links": {"self": f"{paging.HOST}/api/profile-merge"}}  # fmt: skip
     return Response(json.dumps(body), 202, mimetype="application/vnd.api+json")

@@ -82,6 +82,7 @@ class Recording:
 
     def finish(self) -> None:
         self._write()
+        self._people.settle()
         for name, count in self._counts.items():
             if count:
                 add_to_tally(self._connection, self._account, name, count)

@@ -71,6 +71,8 @@ TABLES = (
         PRIMARY KEY (segment, profile)) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS segment_joined ON segment_member (segment, joined, profile)",
     "CREATE INDEX IF NOT EXISTS segment_of_profile ON segment_member (profile)",
+    # Segments whose members follow from their definition; those of all others are put there by hand.
+    "CREATE TABLE IF NOT EXISTS computed_segment (segment INTEGER PRIMARY KEY)",
     """CREATE TABLE IF NOT EXISTS flow (
         pk INTEGER PRIMARY KEY, account INTEGER NOT NULL, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL,
         status TEXT NOT NULL, metric INTEGER, segment INTEGER, created REAL NOT NULL, updated REAL NOT NULL)""",
@@ -105,7 +107,8 @@ TABLES = (
 # Emptied by a reset; the order does not matter because nothing is a foreign key.
 DATA_TABLES = (
     "account", "private_key", "install", "grant_code", "token", "profile", "merged", "metric", "event", "tally",
-    "list", "list_member", "segment", "segment_member", "flow", "flow_definition", "flow_run", "flow_step", "import_job", "import_error",
+    "list", "list_member", "segment", "segment_member", "computed_segment", "flow",
+    "flow_definition", "flow_run", "flow_step", "import_job", "import_error",
     "import_profile", "switch",
 )  # fmt: skip
 EVENT_TABLES = ("event", "tally", "flow_run", "flow_step")

@@ -1,6 +1,6 @@
 """`/api/segments`: lists of at most ten, one with its size, its members and the flows it triggers.
 
-Membership is what was put there over the control address: definitions are shown, not computed.
+Membership is what was put there by hand, or what was computed; the API cannot tell which.
 """
 
 import json
@@ -99,10 +99,10 @@ def get_ids_for_flows_triggered_by_segment(call: Call, id: str) -> Response:  # 
 
 
 def _members(call: Call, segment: Row) -> paging.Found:
-    """A page of members: by profile key, or by when they joined where a sort is asked for."""
+    """A page of members: by profile key, or by when they joined where that is asked about."""
     where, args = filters.conditions(request.args.get("filter"), _MEMBER_RULES)
     column, descending = "m.profile", False
-    if "sort" in request.args:
+    if "sort" in request.args or any("m.joined" in each for each in where):
         column, descending = paging.requested_sort({"joined_group_at": "m.joined"}, "joined_group_at")
     return paging.find(
         call.world.store, "p.*, m.joined FROM segment_member m JOIN profile p ON p.pk = m.profile",

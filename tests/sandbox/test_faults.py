@@ -1,6 +1,7 @@
 """Faults that were ordered happen, as often as ordered, and leave the rest alone."""
 
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import requests
@@ -127,3 +128,29 @@ def test_the_ledger_counts_requests_by_path_and_status(klaviyo: Running) -> None
     assert {"method": "POST", "path": "/api/events", "status": 202, "count": 3} in found["requests"]
     assert {"method": "GET", "path": "/api/profiles/<id>", "status": 404, "count": 1} in found["requests"]
     assert klaviyo.session.get(klaviyo.url + "/_sandbox/ledger?account=nope", timeout=10).status_code == 404
+
+
+def test_an_expired_cursor_meets_only_who_brings_one(klaviyo: Running) -> None:
+    klaviyo.control("POST", "/faults", {"match": {"path": "/api/profiles"}, "fault": "expired_cursor"})
+    first = klaviyo.api("GET", "/api/profiles")
+    assert first.status_code == 200
+    cursor = first.json()["links"]["next"].rpartition("=")[2]
+    answer = klaviyo.api("GET", "/api/profiles", params={"page[cursor]": cursor})
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["source"] == {"parameter": "page[cursor]"}
+    assert klaviyo.api("GET", "/api/profiles", params={"page[cursor]": cursor}).status_code == 200
+
+
+def test_a_repeated_page_comes_twice_and_then_the_walk_goes_on(klaviyo: Running) -> None:
+    klaviyo.control("POST", "/faults", {"match": {"path": "/api/profiles"}, "fault": "repeat_page"})
+    pages: list[list[str]] = []
+    asked = {"page[size]": "10"}
+    while True:
+        page = klaviyo.api("GET", "/api/profiles", params=asked).json()
+        pages.append([each["id"] for each in page["data"]])
+        if page["links"]["next"] is None:
+            break
+        asked = dict(parse_qsl(urlsplit(page["links"]["next"]).query))
+    assert pages[0] == pages[1]
+    assert len(pages) == 4
+    assert len({each for page in pages for each in page}) == 24

@@ -10,8 +10,8 @@ from sandbox.klaviyo.showing import scope_in_words
 from tests.sandbox.conftest import HARBOR, NORDIC, Running, event, upsert
 from tests.sandbox.test_oauth import installed
 
-PAGES = ("/", "/profiles", "/metrics", "/metrics/Kmtr00", "/segments", "/segments/Kseg00", "/flows", "/flows/new", "/flows/Kflw00",
-         "/requests", "/apps", "/faults")  # fmt: skip
+PAGES = ("/", "/profiles", "/metrics", "/metrics/Kmtr00", "/segments", "/segments/Kseg00", "/segments/new", "/flows",
+         "/flows/new", "/flows/Kflw00", "/requests", "/apps", "/faults")  # fmt: skip
 
 
 def get(klaviyo: Running, path: str) -> requests.Response:

@@ -1,5 +1,6 @@
 """Segments: lists of ten, sizes, members by page, joins, and the flows that hang on them."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -87,6 +88,27 @@ def test_members_tell_when_they_joined_and_can_be_filtered_by_it(klaviyo: Runnin
     recent = klaviyo.api("GET", "/api/segments/Kseg00/relationships/profiles", params={
         "filter": f"greater-than(joined_group_at,{joined[3]})"}).json()["data"]  # fmt: skip
     assert [each["id"] for each in recent] == sorted(each["id"] for each in everyone[:3])
+
+
+@pytest.mark.parametrize("path", ["profiles", "relationships/profiles"])
+def test_walks_over_disjoint_times_of_joining_find_each_member_once(klaviyo: Running, big: str, path: str) -> None:
+    klaviyo.control("PUT", f"/segments/{big}/members", {"first": 0})
+    klaviyo.control("PUT", f"/segments/{big}/members", {"first": 270, "joined_over_seconds": 86_400})
+    here = f"/api/segments/{big}/{path}"
+    half = datetime.now(UTC) - timedelta(hours=12)
+    early = walk(klaviyo, here, filter=f"less-than(joined_group_at,{half.isoformat()})")
+    late = walk(klaviyo, here, filter=f"greater-or-equal(joined_group_at,{half.isoformat()})", sort="-joined_group_at")
+    assert len(early) > 50
+    assert len(late) > 50
+    assert len({*early, *late}) == len(early) + len(late) == 270
+
+
+def test_a_segment_deleted_during_a_walk_is_not_found(klaviyo: Running, big: str) -> None:
+    path = f"/api/segments/{big}/relationships/profiles"
+    cursor = klaviyo.api("GET", path).json()["links"]["next"].rpartition("=")[2]
+    klaviyo.control("DELETE", f"/segments/{big}")
+    assert klaviyo.api("GET", path, params={"page[cursor]": cursor}).status_code == 404
+    klaviyo.control("DELETE", f"/segments/{big}", expect=404)
 
 
 def test_membership_can_be_replaced_added_to_and_taken_from(klaviyo: Running, big: str) -> None:
