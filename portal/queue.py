@@ -20,14 +20,16 @@ log = logging.getLogger(__name__)
 
 DELIVERIES = "deliveries"
 UPKEEP = "upkeep"
+IMPORTS = "imports"
 # Workers drain every queue named here, in this order.
-QUEUES = (DELIVERIES, UPKEEP)
+QUEUES = (DELIVERIES, UPKEEP, IMPORTS)
 
 DRAIN = "portal.jobs.deliveries.drain"
 REVOKE = "portal.jobs.tokens.revoke"
 CHECK = "portal.jobs.checks.check"
 REVIEW = "portal.jobs.reviews.review"
 ERASE = "portal.jobs.erasures.pass_on"
+IMPORT = "portal.jobs.imports.advance"
 
 TIMEOUT_SECONDS = 0.25
 SILENCE_SECONDS = 5.0

@@ -53,6 +53,14 @@ def segments() -> ResponseReturnValue:
     return render_template("integrations/segments.html", **contexts.klaviyo(), **contexts.segment_table())
 
 
+@bp.get("/klaviyo/history")
+@login_required
+def history() -> ResponseReturnValue:
+    if not _in_use():
+        return redirect(url_for("integrations.klaviyo"), 303)
+    return render_template("integrations/history.html", **contexts.klaviyo(), **contexts.history_list())
+
+
 @bp.get("/klaviyo/disconnect")
 @owner_required
 def disconnect() -> ResponseReturnValue:

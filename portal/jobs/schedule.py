@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from portal import config, queue
 from portal.db import db, transaction, utcnow
-from portal.jobs import birthdays, checks, deliveries, erasures, reviews, tokens
+from portal.jobs import birthdays, checks, deliveries, erasures, imports, reviews, tokens
 from portal.services import outbox, upkeep
 
 P = ParamSpec("P")
@@ -41,6 +41,7 @@ PERIODIC: dict[str, tuple[timedelta, Callable[[], None]]] = {
     "prune": (timedelta(minutes=10), _prune),
     "give up": (timedelta(minutes=10), _give_up),
     "revoke": (timedelta(minutes=5), tokens.revoke_outstanding),
+    "let imports go": (timedelta(hours=1), imports.let_go),
     "keep tokens alive": (timedelta(hours=1), tokens.keep_alive),
     "review tiers": (timedelta(minutes=1), reviews.ring_for_due),
     # Often, so that nobody's morning is missed; each birthday is told once.
@@ -56,6 +57,7 @@ def tick() -> None:
             _alone(deliveries.take_turn, merchant_id)
     _alone(checks.ring_for_due)
     _alone(erasures.ring_for_due)
+    _alone(imports.ring_for_due)
     for name, (every, task) in PERIODIC.items():
         with transaction():
             due = upkeep.take_due(name, every, utcnow())

@@ -10,6 +10,15 @@ from portal.models.device import Device, DeviceComplaint, Registration
 from portal.models.erasure import ErasedEvent, Erasure
 from portal.models.event import Event, Unsent
 from portal.models.heartbeat import Heartbeat, PeriodicTask
+from portal.models.history import (
+    ENDED,
+    HistoryImport,
+    ImportKind,
+    ImportPiece,
+    ImportProblem,
+    ImportRow,
+    ImportState,
+)
 from portal.models.loyalty import (
     Channel,
     FormerTier,
@@ -37,6 +46,7 @@ from portal.models.wallet_account import (
 )
 
 __all__ = [
+    "ENDED",
     "ApiKey",
     "AppleCertificate",
     "AuditEntry",
@@ -68,6 +78,12 @@ __all__ = [
     "GoogleClass",
     "GoogleNonce",
     "Heartbeat",
+    "HistoryImport",
+    "ImportKind",
+    "ImportPiece",
+    "ImportProblem",
+    "ImportRow",
+    "ImportState",
     "LoginFailure",
     "LoginSession",
     "Merchant",

@@ -27,7 +27,7 @@ _UNSENT = text("unsent IS NOT NULL")
 
 
 class Event(Model):
-    """One row is one wallet event; written once, and changed only when the delivery that failed is no longer kept."""
+    """One row is one wallet event. It is written once; only `unsent` changes, when it is sent after all, or is given up."""
 
     __tablename__ = "events"
     __table_args__ = (

@@ -177,6 +177,16 @@ def _told_change(properties: dict[str, Any], stated: int | None, balance: int) -
     return -abs(change) if direction == DECREASE else change
 
 
+def without_balance(properties: dict[str, Any]) -> dict[str, Any]:
+    """Only how many points were moved, where both that and the balance were told."""
+    before, after = properties.get("previous_balance"), properties.get("balance")
+    told = {name: value for name, value in properties.items() if name not in ("balance", "previous_balance")}
+    if "change" not in told and before is not None and after is not None:
+        told["change"] = abs(after - before)
+        told.setdefault("direction", DECREASE if after < before else INCREASE)
+    return told
+
+
 def _points(properties: dict[str, Any], name: str) -> int | None:
     if name not in properties:
         return None

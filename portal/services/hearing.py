@@ -16,7 +16,7 @@ from portal.services.telling import CustomerIn, CustomerRef, EventIn
 from portal.services.wording import CUSTOMER, in_words
 
 
-def hear(document: Any, now: datetime) -> Told:
+def hear(document: Any, now: datetime, source: str = "api") -> Told:
     """Raises `InvalidError` that names the field and the remedy."""
     try:
         event = EventIn.model_validate(document)
@@ -29,6 +29,7 @@ def hear(document: Any, now: datetime) -> Told:
         occurred_at=event.occurred_at or now,
         properties=event.properties,
         digest=digest_of(document),
+        source=source,
     )
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import ARRAY, Executable, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from portal.bulk import insert_rows, update_rows
-from portal.db import changed_rows, db, run
+from portal.db import changed_rows, db, one_of, run
 from portal.errors import ConflictError
 from portal.models import Customer, PointsChange, ProfileSync, Redemption, Reward, TierBasis
 from portal.services.effects import Change
@@ -62,6 +62,15 @@ def earnings(rules: Rules, customer_ids: Collection[int], since: datetime) -> di
     for customer_id, occurred_at, points in rows:
         found[customer_id].append(Earning(occurred_at, points))
     return found
+
+
+def latest_changes(customer_ids: Collection[int]) -> dict[int, datetime]:
+    """When the points of each last moved."""
+    query = select(_CHANGES.c.customer_id, func.max(_CHANGES.c.occurred_at)).where(
+        one_of(_CHANGES.c.customer_id, customer_ids)
+    )
+    rows: Sequence[Any] = run(query.group_by(_CHANGES.c.customer_id)).all() if customer_ids else ()
+    return {row[0]: row[1] for row in rows}
 
 
 def save(standings: Iterable[Standing]) -> None:

@@ -265,6 +265,12 @@ def merchants_due(now: datetime) -> Sequence[int]:
     return db.session.scalars(query).all()
 
 
+def has_waiting(merchant_id: int, number: int) -> bool:
+    """Whether so many wait or more."""
+    query = select(Delivery.id).where(Delivery.merchant_id == merchant_id, in_state(Delivery, DeliveryState.PENDING))
+    return db.session.scalar(query.order_by(Delivery.id).offset(number - 1).limit(1)) is not None
+
+
 def is_due(merchant_id: int, now: datetime) -> bool:
     """Whether a claim would find something now."""
     connection = db.session.scalar(

@@ -36,6 +36,12 @@ class PropertyError(ValueError):
         self.name = name
 
 
+def kind_of(event_type: str, name: str) -> Kind | None:
+    """What a property must be; None where it may be anything."""
+    prop = _KNOWN.get(event_type, {}).get(name)
+    return prop.kind if prop else None
+
+
 def fit_properties(event_type: str, properties: dict[str, Any]) -> dict[str, Any]:
     """Those that are known; a blank text of the catalogue's counts as absent. Raises `PropertyError`."""
     if len(properties) > MOST_PROPERTIES:

@@ -39,7 +39,16 @@ from portal.models import (
 from portal.services import cards, customers, ledger
 from portal.services.catalogue import BY_TYPE, COMPUTED
 from portal.services.customers import Identifiers, Person
-from portal.services.effects import CUSTOMER_CREATED, Happening, Subject, apply, review, welcome
+from portal.services.effects import (
+    BALANCE_CHANGED,
+    CUSTOMER_CREATED,
+    Happening,
+    Subject,
+    apply,
+    review,
+    welcome,
+    without_balance,
+)
 from portal.services.rules import RewardRule, Rules, rules_of
 from portal.services.standing import Standing
 
@@ -71,6 +80,7 @@ class Recording:
         self._standings = ledger.lock(self._people)
         earliest = min((event.occurred_at for event in told), default=self._now)
         self._earnings = ledger.earnings(self._plan.rules, self._people, min(earliest, self._now))
+        self._moved_at = ledger.latest_changes(self._people) if history else {}
         self._taken: set[int] = set()
         self._joined_at: dict[int, datetime] = {}
         self._redeemed: Counter[tuple[int, int]] = Counter()
@@ -137,7 +147,14 @@ class Recording:
             ledger.reserve(reward, subject.standing.customer_id, self._redeemed[taken])
             self._redeemed[taken] += 1
 
-        return apply(told.type, told.properties, told.occurred_at, subject, reserve)
+        return apply(told.type, self._properties(told, subject), told.occurred_at, subject, reserve)
+
+    def _properties(self, told: Told, subject: Subject) -> dict[str, Any]:
+        """As they were told. A balance of before points moved that are known already says nothing about the one now."""
+        moved_at = self._moved_at.get(subject.standing.customer_id)
+        if told.type != BALANCE_CHANGED or moved_at is None or moved_at <= told.occurred_at:
+            return told.properties
+        return without_balance(told.properties)
 
     def _add(self, told: Told, person: Person, happening: Happening) -> None:
         opening_id, row_id = new_ids(2)

@@ -25,8 +25,9 @@ from portal.models import (
     Segment,
     in_state,
 )
-from portal.services import connecting, counting, modules
+from portal.services import connecting, counting, imports, modules
 from portal.services.catalogue import EVENT_TYPES, EventType
+from portal.services.import_progress import Progress, progress_of
 
 # Counting further would make every look at the panel slower the more is waiting.
 COUNT_UP_TO = 10_000
@@ -79,6 +80,8 @@ class Panel:
     running: bool
     segments_selected: int
     segments_total: int
+    # The import of past events that is under way.
+    history: Progress | None
 
     @property
     def failing(self) -> bool:
@@ -136,6 +139,7 @@ def panel(merchant_id: int, now: datetime) -> Panel:
         running=waiting > 0 or sum(minute.delivered for minute in minutes[-2:]) > 0,
         segments_selected=selected,
         segments_total=total,
+        history=progress_of(under_way) if (under_way := imports.running(merchant_id)) else None,
     )
 
 

@@ -5,7 +5,7 @@ Nothing in here decides anything about the product; it only says how a decision 
 
 from portal.web import contexts
 from portal.web.answers import Feedback, carry_over, fragment, give_feedback, is_htmx, refuse, settings, to_page
-from portal.web.guards import login_required, member_id, merchant_id, owner_required, public, safe_next
+from portal.web.guards import login_required, member_id, merchant_id, owner_required, public, safe_next, takes_file
 
 __all__ = [
     "Feedback",
@@ -22,5 +22,6 @@ __all__ = [
     "refuse",
     "safe_next",
     "settings",
+    "takes_file",
     "to_page",
 ]

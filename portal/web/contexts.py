@@ -10,8 +10,10 @@ from typing import Any
 from flask_login import current_user
 
 from portal.db import utcnow
-from portal.models import ConnectionState, Module
-from portal.services import activity, catalogue, connecting, modules, segments, status
+from portal.models import ConnectionState, ImportState, Module
+from portal.services import activity, catalogue, connecting, imports, modules, segments, status, unsent
+from portal.services.history_rows import ENCODINGS
+from portal.services.import_progress import KLAVIYO_RATE, progress_of
 from portal.web.guards import merchant_id
 
 
@@ -50,6 +52,27 @@ def segment_table(said: tuple[int, str] | None = None) -> dict[str, Any]:
         "segments": segments.list_known(merchant_id()),
         "is_gone": segments.is_gone,
         "segments_on": modules.switches(merchant_id())[Module.SEGMENTS] is not None,
+    }
+
+
+def history_list() -> dict[str, Any]:
+    return {
+        "imports": imports.latest(merchant_id()),
+        "held_back": unsent.count(merchant_id()),
+        "count_up_to": unsent.COUNT_UP_TO,
+    }
+
+
+def history_progress(import_id: int) -> dict[str, Any]:
+    """Raises `NotFoundError`, also for another merchant's import."""
+    work = imports.find(merchant_id(), import_id)
+    return {
+        "work": work,
+        "progress": progress_of(work),
+        "encodings": ENCODINGS,
+        "klaviyo_rate": KLAVIYO_RATE,
+        # What would have to be put right before it can start.
+        "hindrance": imports.hindrance_of(merchant_id()) if work.state == ImportState.READY else None,
     }
 
 

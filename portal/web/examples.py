@@ -117,6 +117,42 @@ BY_OPERATION |= {
     },
     "eraseCustomer": {"202": {"id": "cus_42", "status": "erased", "klaviyo": "will_be_told"}},
 }
+_IMPORT: dict[str, Any] = {
+    "id": "imp_42",
+    "kind": "file",
+    "name": "orders-2025.csv",
+    "state": "ready",
+    "reason": None,
+    "events": 69659,
+    "refused": 2,
+    "first_at": "2025-01-01T12:00:00Z",
+    "last_at": "2026-06-30T12:00:00Z",
+    "columns_ignored": ["colour"],
+    "done": 0,
+    "known": 0,
+    "delivered": 0,
+    "waiting": 0,
+    "seconds_left": 47,
+    "created_at": "2026-11-23T08:30:00Z",
+}
+_RUNNING = {**_IMPORT, "state": "running", "done": 25000, "delivered": 22500, "waiting": 2500, "seconds_left": 30}
+BY_OPERATION |= {
+    "importHistory": {
+        "0": {"from": "unsent"},
+        "202": {**_IMPORT, "state": "checking", "events": 0, "seconds_left": None},
+    },
+    "getImport": {"200": _IMPORT},
+    "getImportProblems": {
+        "200": {
+            "problems": [{"line": 4, "id": "o3", "reason": "customer.email is not an email address."}],
+            "next": None,
+        }
+    },
+    "startImport": {"200": {**_IMPORT, "state": "running"}},
+    "pauseImport": {"200": {**_RUNNING, "state": "paused"}},
+    "resumeImport": {"200": _RUNNING},
+    "cancelImport": {"200": {**_RUNNING, "state": "cancelled", "seconds_left": None}},
+}
 # A batch of which one event is wrong: the others are taken all the same.
 MIXED: dict[str, Any] = {
     "results": [

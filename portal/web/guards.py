@@ -45,6 +45,20 @@ def owner_required(view: View) -> View:
     return _mark(view, OWNER)
 
 
+def takes_file(most_bytes: int) -> Callable[[View], View]:
+    """The body may be as large as a file, and not only as a form."""
+
+    def mark(view: View) -> View:
+        view.most_bytes = most_bytes  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
+def most_bytes_of(endpoint: str | None) -> int | None:
+    return getattr(current_app.view_functions.get(endpoint or ""), "most_bytes", None)
+
+
 def guard_of(endpoint: str | None) -> str:
     view = current_app.view_functions.get(endpoint or "")
     return str(getattr(view, "guard", LOGIN))

@@ -17,7 +17,7 @@ from werkzeug.wrappers import Response
 from portal.config import Settings
 from portal.db import LARGEST_ID
 from portal.services import accounts
-from portal.web.guards import API_KEY, guard_of
+from portal.web.guards import API_KEY, guard_of, most_bytes_of
 
 MEGABYTE = 1024 * 1024
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -52,6 +52,8 @@ def configure(app: Flask, settings: Settings) -> None:
 
 
 def init_app(app: Flask, settings: Settings) -> None:
+    # Before the check of the token, which reads the form.
+    app.before_request(_make_room_for_file)
     csrf.init_app(app)
     app.before_request(_refuse_other_sites)
     policy = content_policy(settings)
@@ -82,6 +84,11 @@ def content_policy(settings: Settings) -> str:
             "frame-ancestors 'none'",
         )
     )
+
+
+def _make_room_for_file() -> None:
+    if (most := most_bytes_of(request.endpoint)) is not None:
+        request.max_content_length = most
 
 
 def _refuse_other_sites() -> None:

@@ -28,6 +28,16 @@ STATES = {
     "not_sent": ("Not sent", "dash-circle", "off"),
 }
 
+IMPORT_STATES = {
+    "checking": ("Being checked", "hourglass-split", "wait"),
+    "ready": ("Ready to start", "hand-index", "warn"),
+    "running": ("Running", "arrow-repeat", "ok"),
+    "paused": ("Paused", "pause-circle-fill", "off"),
+    "finished": ("Finished", "check-circle-fill", "ok"),
+    "cancelled": ("Cancelled", "dash-circle", "off"),
+    "failed": ("Cannot be imported", "x-octagon-fill", "bad"),
+}
+
 
 def init_app(app: Flask) -> None:
     app.jinja_env.filters.update(
@@ -44,7 +54,7 @@ def init_app(app: Flask) -> None:
         marked=marked,
     )
     app.jinja_env.tests.update(endless=endless)
-    app.jinja_env.globals.update(state_of=state_of, states=STATES)
+    app.jinja_env.globals.update(state_of=state_of, states=STATES, import_states=IMPORT_STATES)
 
 
 def zone() -> tzinfo:

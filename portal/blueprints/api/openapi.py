@@ -8,6 +8,7 @@ from typing import Any
 from openapi_pydantic import OpenAPI
 from openapi_pydantic.util import PydanticSchema, construct_open_api_with_schema_class
 
+from portal.blueprints.api import openapi_imports
 from portal.blueprints.api.customer_schemas import CustomerOut, CustomersIn, CustomersOut, ErasedOut
 from portal.blueprints.api.schemas import ErrorOut, EventOut, EventsIn, EventsOut
 from portal.services.telling import CustomerAloneIn, EventIn
@@ -131,7 +132,7 @@ def document(public_url: str) -> dict[str, Any]:
             "info": {"title": "JeriCommerce API", "version": "1", "description": INTRODUCTION},
             "servers": [{"url": public_url}],
             "security": [{"apiKey": []}],
-            "paths": _OPERATIONS,
+            "paths": _OPERATIONS | openapi_imports.operations(_json, _errors),
             "components": {"securitySchemes": {"apiKey": {"type": "http", "scheme": "bearer"}}},
         }
     )
