@@ -19,17 +19,23 @@ from rq.serializers import JSONSerializer
 log = logging.getLogger(__name__)
 
 DELIVERIES = "deliveries"
+PROFILES = "profiles"
 UPKEEP = "upkeep"
 IMPORTS = "imports"
 # Workers drain every queue named here, in this order.
-QUEUES = (DELIVERIES, UPKEEP, IMPORTS)
+QUEUES = (DELIVERIES, PROFILES, UPKEEP, IMPORTS)
 
 DRAIN = "portal.jobs.deliveries.drain"
+SYNC = "portal.jobs.profiles.sync"
+DRIFT = "portal.jobs.drift.check"
 REVOKE = "portal.jobs.tokens.revoke"
 CHECK = "portal.jobs.checks.check"
 REVIEW = "portal.jobs.reviews.review"
 ERASE = "portal.jobs.erasures.pass_on"
 IMPORT = "portal.jobs.imports.advance"
+
+# A queue that is rung for has one job: a turn for one merchant.
+BELLS = {DELIVERIES: DRAIN, PROFILES: SYNC}
 
 TIMEOUT_SECONDS = 0.25
 SILENCE_SECONDS = 5.0
@@ -66,14 +72,14 @@ def queue(name: str, connection: Redis) -> Queue:
     return Queue(name, connection=connection, serializer=JSONSerializer)
 
 
-def ring(merchant_id: int) -> bool:
-    """Ask for a drain of this merchant, unless one is already asked for. False when Redis could not be told."""
-    return _tell(lambda redis: _ring(redis, merchant_id))
+def ring(merchant_id: int, bell: str = DELIVERIES) -> bool:
+    """Ask for a turn of this merchant's, unless one is already asked for. False when Redis could not be told."""
+    return _tell(lambda redis: _ring(redis, merchant_id, bell))
 
 
-def answer(merchant_id: int) -> None:
-    """A drain begins: what is committed from here on needs a ring of its own."""
-    _tell(lambda redis: redis.delete(_ring_key(merchant_id)))
+def answer(merchant_id: int, bell: str = DELIVERIES) -> None:
+    """A turn begins: what is committed from here on needs a ring of its own."""
+    _tell(lambda redis: redis.delete(_ring_key(merchant_id, bell)))
 
 
 def enqueue(queue_name: str, job: str, *ids: int) -> bool:
@@ -81,13 +87,13 @@ def enqueue(queue_name: str, job: str, *ids: int) -> bool:
     return _tell(lambda redis: _enqueue(redis, queue_name, job, *ids))
 
 
-def _ring_key(merchant_id: int) -> str:
-    return f"portal:ring:{merchant_id}"
+def _ring_key(merchant_id: int, bell: str) -> str:
+    return f"portal:ring:{bell}:{merchant_id}"
 
 
-def _ring(redis: Redis, merchant_id: int) -> None:
-    if redis.set(_ring_key(merchant_id), "1", nx=True, px=RING_MS):
-        _enqueue(redis, DELIVERIES, DRAIN, merchant_id)
+def _ring(redis: Redis, merchant_id: int, bell: str) -> None:
+    if redis.set(_ring_key(merchant_id, bell), "1", nx=True, px=RING_MS):
+        _enqueue(redis, bell, BELLS[bell], merchant_id)
 
 
 def _enqueue(redis: Redis, queue_name: str, job: str, *ids: int) -> None:

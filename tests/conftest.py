@@ -25,7 +25,7 @@ from launch import ports
 from portal import create_app
 from portal.config import Settings
 from portal.db import db, forget_last_id
-from portal.jobs import deliveries
+from portal.jobs import turns
 from sandbox.apple import authority
 from sandbox.apple.authority import Authority
 from sandbox.config import Config
@@ -243,7 +243,7 @@ def settings(
 
 @pytest.fixture
 def app(settings: Settings) -> Iterator[Flask]:
-    deliveries._pacer.cache_clear()  # it keeps the first application's Redis
+    turns.pacer.cache_clear()  # it keeps the first application's Redis
     app = create_app(settings)
     yield app
     with app.app_context():

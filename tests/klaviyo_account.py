@@ -102,6 +102,42 @@ class Sandbox:
     def told_ids(self, account: str = NORDIC) -> list[str]:
         return [event["unique_id"] for event in self.told(account)]
 
+    def plant_profiles(self, *profiles: dict[str, Any], account: str = NORDIC) -> list[str]:
+        """Profiles that were there before us; their ids."""
+        return list(self._call("POST", "profiles", {"account": account, "profiles": list(profiles)})["ids"])
+
+    def profiles(self, account: str = NORDIC, **wanted: str) -> list[dict[str, Any]]:
+        """Profiles as Klaviyo's API shows them to the merchant: `email=...`, `id=...`, or the latest."""
+        params = {"page[size]": "100", "sort": "-created"}
+        if wanted:
+            params["filter"] = ",".join(f'equals({name},"{value}")' for name, value in wanted.items())
+        return list(self.ask("GET", "/api/profiles", account, params=params)["data"])
+
+    def properties(self, account: str = NORDIC, **wanted: str) -> dict[str, Any]:
+        """The custom properties of the one profile that is meant."""
+        found = self.profiles(account, **wanted)
+        assert len(found) == 1, found
+        return dict(found[0]["attributes"]["properties"])
+
+    def ask(self, method: str, path: str, account: str = NORDIC, **more: Any) -> Any:
+        """A call of the merchant's own, with a private key."""
+        key = self._call("POST", "private-keys", {"account": account, "key": f"pk_tests_{account}"})["key"]
+        headers = {"Authorization": f"Klaviyo-API-Key {key}", "revision": "2026-07-15"}
+        response = requests.request(method, f"{self.url}{path}", headers=headers, timeout=30, **more)
+        assert response.ok, response.text
+        return response.json()
+
+    def merge(self, source: str, target: str, account: str = NORDIC) -> None:
+        """As a merchant merges two profiles in Klaviyo."""
+        profiles = {"data": [{"type": "profile", "id": source}]}
+        body = {"data": {"type": "profile-merge", "id": target, "relationships": {"profiles": profiles}}}
+        self.ask("POST", "/api/profile-merge", account, json=body)
+
+    def requests(self, path: str, account: str = NORDIC) -> int:
+        """How many requests to this path came over the API since the reset."""
+        counted = self.ledger(account)["requests"]
+        return sum(entry["count"] for entry in counted if entry["path"] == path)
+
     def allow(self, authorize_url: str, account: str = NORDIC) -> str:
         """Press *Allow* on the consent screen; the code that the browser is sent back with."""
         page = requests.get(authorize_url, timeout=30)

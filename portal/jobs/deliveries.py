@@ -6,14 +6,13 @@ import logging
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 
 from portal import config, queue
-from portal.beats import fresh_token
 from portal.db import db, in_own_session, transaction, utcnow
-from portal.klaviyo import Client, NoAnswerError
-from portal.klaviyo.limits import EVENT, EVENT_BULK, Pacer
-from portal.services import connection_health, delivering, outbox
+from portal.jobs.turns import HaltError, has_leave, token_for
+from portal.klaviyo import Client
+from portal.klaviyo.limits import EVENT, EVENT_BULK
+from portal.services import delivering, outbox
 from portal.services.delivering import Judgement, Outcome
 from portal.services.outbox import Batch, Mode, Parcel
 
@@ -24,10 +23,7 @@ TURN_SECONDS = 2.0
 LINGER_SECONDS = 0.05
 # A claim's requests must end well before its lease does.
 LEASE_SHARE = 0.5
-
-
-class HaltError(Exception):
-    """This merchant has nothing to do right now: its connection is broken, gone, or rests."""
+PACES = {Mode.SINGLE: EVENT, Mode.BULK: EVENT_BULK}
 
 
 def drain(merchant_id: int) -> None:
@@ -72,7 +68,7 @@ def _deliver(merchant_id: int, deadline: float, backlog: threading.Event | None)
             if mode is Mode.BULK and backlog is not None:
                 backlog.set()
                 return True
-            if not _has_leave(merchant_id, mode, deadline):
+            if not has_leave(merchant_id, PACES[mode], deadline):
                 return True
             with transaction():
                 batch = outbox.claim(merchant_id, mode, utcnow(), config.current().lease_seconds)
@@ -97,9 +93,9 @@ def _carry(batch: Batch, deadline: float) -> None:
             parcels = left[:1] if batch.mode is Mode.SINGLE else delivering.fitting(left)
             if held & {parcel.customer_id for parcel in parcels}:
                 break
-            if len(left) < len(batch.parcels) and not _has_leave(batch.merchant_id, batch.mode, until):
+            if len(left) < len(batch.parcels) and not has_leave(batch.merchant_id, PACES[batch.mode], until):
                 break
-            token = _token(batch.merchant_id, None)
+            token = token_for(batch.merchant_id)
             # From here on they may have arrived: if we fail now, their lease runs out before they are tried again.
             left = left[len(parcels) :]
             judgement = _exchange(batch, parcels, token)
@@ -119,7 +115,7 @@ def _exchange(batch: Batch, parcels: list[Parcel], token: str) -> Judgement:
     if judgement.outcome is not Outcome.EXPIRED:
         return judgement
     try:
-        token = _token(batch.merchant_id, token)
+        token = token_for(batch.merchant_id, token)
     except HaltError:
         with transaction():
             outbox.release(batch, [parcel.id for parcel in parcels], utcnow())
@@ -145,37 +141,3 @@ def _call_and_settle(batch: Batch, parcels: list[Parcel], token: str, *, last_tr
         },
     )
     return judgement
-
-
-def _token(merchant_id: int, rejected: str | None) -> str:
-    try:
-        token = fresh_token(merchant_id, rejected=rejected)
-    except NoAnswerError as error:
-        reason = delivering.explain_trouble(error)
-        with transaction():
-            connection_health.pause(merchant_id, delivering.soon(utcnow()), reason)
-            delivering.note_failure(merchant_id, reason, utcnow())
-        raise HaltError from error
-    if token is None:
-        raise HaltError
-    return token
-
-
-def _has_leave(merchant_id: int, mode: Mode, until: float) -> bool:
-    """Wait for our share of the rate limit; False when it would not come in time."""
-    if not config.current().klaviyo_pacing:
-        return True
-    account = delivering.account_of(merchant_id)
-    db.session.rollback()
-    if account is None:
-        raise HaltError
-    while seconds := _pacer().wait(EVENT if mode is Mode.SINGLE else EVENT_BULK, account):
-        if time.monotonic() + seconds > until:
-            return False
-        time.sleep(seconds)
-    return True
-
-
-@cache
-def _pacer() -> Pacer:
-    return Pacer(queue.client(), config.current().workers)

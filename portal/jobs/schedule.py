@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from portal import config, queue
 from portal.db import db, transaction, utcnow
-from portal.jobs import birthdays, checks, deliveries, erasures, imports, reviews, tokens
+from portal.jobs import birthdays, checks, deliveries, drift, erasures, imports, profiles, reviews, tokens
 from portal.services import outbox, upkeep
 
 P = ParamSpec("P")
@@ -42,6 +42,7 @@ PERIODIC: dict[str, tuple[timedelta, Callable[[], None]]] = {
     "give up": (timedelta(minutes=10), _give_up),
     "revoke": (timedelta(minutes=5), tokens.revoke_outstanding),
     "let imports go": (timedelta(hours=1), imports.let_go),
+    "compare profiles": (timedelta(hours=1), drift.begin_daily),
     "keep tokens alive": (timedelta(hours=1), tokens.keep_alive),
     "review tiers": (timedelta(minutes=1), reviews.ring_for_due),
     # Often, so that nobody's morning is missed; each birthday is told once.
@@ -55,7 +56,11 @@ def tick() -> None:
     for merchant_id in outbox.merchants_due(utcnow()):
         if not queue.ring(merchant_id):
             _alone(deliveries.take_turn, merchant_id)
+    for merchant_id in profiles.merchants_due():
+        if not queue.ring(merchant_id, queue.PROFILES):
+            _alone(profiles.take_turn, merchant_id)
     _alone(checks.ring_for_due)
+    _alone(drift.ring_for_waiting)
     _alone(erasures.ring_for_due)
     _alone(imports.ring_for_due)
     for name, (every, task) in PERIODIC.items():

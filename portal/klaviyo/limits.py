@@ -32,6 +32,11 @@ class Pace:
 # Some room is left below each limit, because requests bunch up on their way.
 EVENT = Pace("event", burst=350, steady=3500, capacity=60, per_second=56)
 EVENT_BULK = Pace("event-bulk", burst=10, steady=150, capacity=4, per_second=2.38)
+PROFILE = Pace("profile-import", burst=75, steady=750, capacity=20, per_second=11.8)
+PROFILE_BULK = Pace("profile-bulk-import", burst=10, steady=150, capacity=4, per_second=2.38)
+# Looking after a bulk import: Klaviyo counts the job and its errors by themselves, and both are asked for together.
+PROFILE_BULK_STATUS = Pace("profile-bulk-import-job", burst=10, steady=150, capacity=4, per_second=2.38)
+PROFILE_LIST = Pace("profiles", burst=75, steady=750, capacity=20, per_second=11.8)
 SEGMENT = Pace("segment", burst=75, steady=750, capacity=20, per_second=11.8)
 
 _TAKE = """

@@ -31,7 +31,15 @@ from portal.models.loyalty import (
     TierBasis,
     TierLoss,
 )
-from portal.models.profile import ProfileSync
+from portal.models.profile import (
+    CaseKind,
+    DriftCheck,
+    IdentityCase,
+    ProfileImport,
+    ProfileSweep,
+    ProfileSync,
+    SentValue,
+)
 from portal.models.segment import Segment
 from portal.models.segment_member import SegmentChange, SegmentMember, SegmentReach, Way, is_member
 from portal.models.segment_run import RunState, SegmentPart, SegmentRun
@@ -58,6 +66,7 @@ __all__ = [
     "CardPicture",
     "CardSequence",
     "CardStatus",
+    "CaseKind",
     "Channel",
     "Connection",
     "ConnectionState",
@@ -68,6 +77,7 @@ __all__ = [
     "DeliveryState",
     "Device",
     "DeviceComplaint",
+    "DriftCheck",
     "ErasedEvent",
     "Erasure",
     "Event",
@@ -84,6 +94,7 @@ __all__ = [
     "ImportProblem",
     "ImportRow",
     "ImportState",
+    "IdentityCase",
     "LoginFailure",
     "LoginSession",
     "Merchant",
@@ -92,6 +103,8 @@ __all__ = [
     "OldGrant",
     "PeriodicTask",
     "PointsChange",
+    "ProfileImport",
+    "ProfileSweep",
     "ProfileSync",
     "Programme",
     "Redemption",
@@ -106,6 +119,7 @@ __all__ = [
     "SegmentPart",
     "SegmentReach",
     "SegmentRun",
+    "SentValue",
     "Tier",
     "TierBasis",
     "TierLoss",

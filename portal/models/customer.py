@@ -30,6 +30,7 @@ def new_link_token() -> str:
 
 
 _REVIEW_DUE = text("tier_review_at IS NOT NULL")
+_NAMELESS = text("email IS NULL AND phone IS NULL AND klaviyo_profile_id IS NULL")
 _BORN = text("birthday IS NOT NULL")
 
 
@@ -48,6 +49,7 @@ class Customer(Model):
         Index("ix_customers_merchant_id_tier_id_id", "merchant_id", "tier_id", "id"),
         Index("ix_customers_merchant_id_card_status_id", "merchant_id", "card_status", "id"),
         Index("ix_customers_tier_review", "tier_review_at", sqlite_where=_REVIEW_DUE, postgresql_where=_REVIEW_DUE),
+        Index("ix_customers_unreachable", "merchant_id", "id", sqlite_where=_NAMELESS, postgresql_where=_NAMELESS),
         Index("ix_customers_birthday", "birthday", "id", sqlite_where=_BORN, postgresql_where=_BORN),
     )
 

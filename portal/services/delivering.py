@@ -76,8 +76,8 @@ def fitting(parcels: Sequence[Parcel]) -> list[Parcel]:
     return list(parcels[:count])
 
 
-def judge(answer: Answer) -> Judgement:
-    """What an answer means for the rows it was about."""
+def judge(answer: Answer, what: str = "event") -> Judgement:
+    """What an answer means for the rows it was about; `what` is what was sent, in a word."""
     error = verdict(answer)
     if error is None:
         return Judgement(Outcome.DELIVERED)
@@ -86,20 +86,23 @@ def judge(answer: Answer) -> Judgement:
     if isinstance(error, UnauthorizedError):
         return Judgement(Outcome.EXPIRED, "Klaviyo no longer accepts our access")
     if isinstance(error, ForbiddenError):
-        return Judgement(Outcome.BROKEN, "Klaviyo says that this connection may not send events")
+        return Judgement(Outcome.BROKEN, f"Klaviyo says that this connection may not send {what}s")
     if isinstance(error, RefusedError):
-        return Judgement(Outcome.REFUSED, explain_refusal(error), pointers=tuple(error.pointers))
+        return Judgement(Outcome.REFUSED, explain_refusal(error, what), pointers=tuple(error.pointers))
     return Judgement(Outcome.RETRY, explain_trouble(error))
 
 
-def explain_refusal(error: RefusedError) -> str:
-    """Why Klaviyo refused an event, for a merchant."""
-    detail = error.detail or f"HTTP {error.status}"
-    if "phone" in detail.lower() or any("phone_number" in pointer for pointer in error.pointers):
+def explain_refusal(error: RefusedError, what: str = "event") -> str:
+    """Why Klaviyo refused it, for a merchant."""
+    return explain(error.detail or f"HTTP {error.status}", error.pointers, what)
+
+
+def explain(detail: str, pointers: Sequence[str], what: str) -> str:
+    if "phone" in detail.lower() or any("phone_number" in pointer for pointer in pointers):
         return f"Phone number not valid for Klaviyo. Correct the customer's phone number, then try again. ({detail})"
-    if "email" in detail.lower() or any("email" in pointer for pointer in error.pointers):
+    if "email" in detail.lower() or any("email" in pointer for pointer in pointers):
         return f"Email address not valid for Klaviyo. Correct the customer's email address, then try again. ({detail})"
-    return f"Klaviyo refused this event: {detail}"
+    return f"Klaviyo refused this {what}: {detail}"
 
 
 def explain_trouble(error: KlaviyoError) -> str:
@@ -113,7 +116,7 @@ def explain_trouble(error: KlaviyoError) -> str:
 
 def settle(batch: Batch, parcels: Sequence[Parcel], answer: Answer, judgement: Judgement, now: datetime) -> None:
     """Write down the call, what it means for its rows, and what it says about the connection."""
-    call_id = _record_call(batch, len(parcels), answer)
+    call_id = record_call(batch.merchant_id, len(parcels), answer)
     ids = [parcel.id for parcel in parcels]
     counts = counting.Counts()
     if judgement.outcome is Outcome.DELIVERED:
@@ -126,9 +129,7 @@ def settle(batch: Batch, parcels: Sequence[Parcel], answer: Answer, judgement: J
     elif judgement.outcome is Outcome.THROTTLED:
         outbox.release(batch, ids, now, call_id)
         counts.throttled = 1
-        connection_health.pause(
-            batch.merchant_id, now + timedelta(seconds=_clamped(judgement.retry_after)), judgement.reason
-        )
+        rest(batch.merchant_id, judgement, now)
     elif judgement.outcome is Outcome.REFUSED:
         counts.failed = _settle_refused(batch, parcels, call_id, judgement, now)
     else:
@@ -168,12 +169,12 @@ def _culprits(parcels: Sequence[Parcel], pointers: Sequence[str]) -> set[int]:
     }
 
 
-def _record_call(batch: Batch, items: int, answer: Answer) -> int:
+def record_call(merchant_id: int, items: int, answer: Answer) -> int:
     call_id = new_id()
     db.session.add(
         Call(
             id=call_id,
-            merchant_id=batch.merchant_id,
+            merchant_id=merchant_id,
             started_at=answer.started_at,
             duration_ms=answer.duration_ms,
             method=answer.method,
@@ -200,6 +201,12 @@ def note_failure(merchant_id: int, reason: str, now: datetime) -> None:
     if over >= 0:
         seconds = min(30 * 2 ** min(over, 10), LONGEST_PAUSE_SECONDS) * random.uniform(0.8, 1.2)  # noqa: S311 - spread
         connection_health.pause(merchant_id, now + timedelta(seconds=seconds), reason)
+
+
+def rest(merchant_id: int, judgement: Judgement, now: datetime) -> None:
+    """Klaviyo asked us to slow down."""
+    until = now + timedelta(seconds=_clamped(judgement.retry_after))
+    connection_health.pause(merchant_id, until, judgement.reason)
 
 
 def soon(now: datetime) -> datetime:

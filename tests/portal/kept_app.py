@@ -20,7 +20,7 @@ from portal import create_app
 from portal.blueprints.api import routes
 from portal.config import Settings
 from portal.db import Model, db
-from portal.jobs import deliveries
+from portal.jobs import turns
 from tests.conftest import CLIENT_ID, CLIENT_SECRET, TEMPLATE
 from tests.servers import Postgres, RedisServer
 
@@ -62,7 +62,7 @@ def settings(
 
 @pytest.fixture(scope="module")
 def kept(settings: Settings) -> Iterator[Flask]:
-    deliveries._pacer.cache_clear()  # it keeps the application's Redis
+    turns.pacer.cache_clear()  # it keeps the application's Redis
     app = create_app(settings)
     yield app
     with app.app_context():

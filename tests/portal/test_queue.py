@@ -52,6 +52,15 @@ def test_each_merchant_has_a_bell_of_its_own(redis: Redis) -> None:
     assert sorted(args for _, args in _jobs(redis)) == [(1,), (2,), (3,)]
 
 
+def test_each_kind_of_work_has_a_bell_of_its_own(redis: Redis) -> None:
+    queue.ring(7)
+    queue.ring(7, queue.PROFILES)
+    queue.answer(7)
+    assert queue.ring(7, queue.PROFILES)
+    (job,) = queue.queue(queue.PROFILES, redis).jobs
+    assert (job.func_name, tuple(job.args)) == (queue.SYNC, (7,))
+
+
 def test_a_ring_after_the_answer_is_heard(redis: Redis) -> None:
     queue.ring(7)
     queue.answer(7)
@@ -62,9 +71,9 @@ def test_a_ring_after_the_answer_is_heard(redis: Redis) -> None:
 def test_a_ring_whose_job_was_lost_can_be_repeated_after_a_while(redis: Redis) -> None:
     queue.ring(7)
     redis.delete(f"rq:queue:{queue.DELIVERIES}")
-    left = redis.pttl(queue._ring_key(7))
+    left = redis.pttl(queue._ring_key(7, queue.DELIVERIES))
     assert 0 < left <= queue.RING_MS
-    redis.delete(queue._ring_key(7))  # as it does by itself then
+    redis.delete(queue._ring_key(7, queue.DELIVERIES))  # as it does by itself then
     queue.ring(7)
     assert len(_jobs(redis)) == 1
 
@@ -90,7 +99,7 @@ def test_without_redis_a_ring_says_no_and_does_not_ask_again_for_a_while(
     server.send(trouble)
     assert not queue.ring(7)
     asked: list[int] = []
-    monkeypatch.setattr(queue, "_ring", lambda _redis, merchant_id: asked.append(merchant_id))
+    monkeypatch.setattr(queue, "_ring", lambda _redis, merchant_id, _bell: asked.append(merchant_id))
     assert not queue.ring(7)
     assert asked == []
 

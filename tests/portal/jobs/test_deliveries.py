@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from portal import queue
 from portal.config import Settings
 from portal.db import db, transaction, utcnow
-from portal.jobs import deliveries, schedule
+from portal.jobs import deliveries, schedule, turns
 from portal.klaviyo.limits import EVENT, EVENT_BULK, Pacer
 from portal.models import Call, Connection, ConnectionState, Delivery
 from portal.services import connection_health, delivering
@@ -236,10 +236,10 @@ def test_without_redis_the_ticker_delivers_by_itself(
     _two_shops(app, sandbox, client, connected)
     monkeypatch.setattr(queue, "_client", queue.impatient("redis://127.0.0.1:9/0"))
     monkeypatch.setattr(queue, "_silent_until", 0.0)
-    deliveries._pacer.cache_clear()
+    turns.pacer.cache_clear()
     with app.app_context():
         schedule.tick()
-    deliveries._pacer.cache_clear()
+    turns.pacer.cache_clear()
     assert len(sandbox.event_ids()) == len(sandbox.event_ids(HARBOR)) == 3
 
 
@@ -247,7 +247,7 @@ def test_one_merchants_trouble_of_ours_does_not_stop_the_ticker(
     app: Flask, client: FlaskClient, sandbox: Sandbox, connected: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = _two_shops(app, sandbox, client, connected)
-    monkeypatch.setattr(queue, "ring", lambda _: False)
+    monkeypatch.setattr(queue, "ring", lambda *_: False)
     real: Callable[[int], bool] = deliveries.take_turn
 
     def take_turn(merchant_id: int) -> bool:
