@@ -101,7 +101,7 @@ def latest(merchant_id: int) -> Sequence[DriftCheck]:
     return db.session.scalars(query.execution_options(populate_existing=True)).all()
 
 
-def _of(merchant_id: int) -> Select[tuple[DriftCheck]]:
+def _of(merchant_id: int) -> Select[DriftCheck]:
     return select(DriftCheck).where(DriftCheck.merchant_id == merchant_id)
 
 
