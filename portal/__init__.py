@@ -17,6 +17,8 @@ from portal.blueprints import (
     api,
     api_keys,
     auth,
+    customers,
+    deeds,
     docs,
     health,
     history,
@@ -24,9 +26,13 @@ from portal.blueprints import (
     integrations,
     modules,
     oauth,
+    points,
+    rewards,
     segments,
     status,
     team,
+    tiers,
+    till,
 )
 from portal.blueprints import settings as settings_pages
 from portal.config import Settings
@@ -38,6 +44,8 @@ BLUEPRINTS = (
     api.bp,
     api_keys.bp,
     auth.bp,
+    customers.bp,
+    deeds.bp,
     docs.bp,
     health.bp,
     history.bp,
@@ -45,10 +53,14 @@ BLUEPRINTS = (
     integrations.bp,
     modules.bp,
     oauth.bp,
+    points.bp,
+    rewards.bp,
     segments.bp,
     settings_pages.bp,
     status.bp,
     team.bp,
+    tiers.bp,
+    till.bp,
 )
 
 
