@@ -18,6 +18,9 @@ from portal.web.fields import AmountField, ChoiceField, PointsField
 from portal.web.words import MONTHS
 
 LONGEST = 200
+_NOT_SAID = {"": "Not known"}
+_DAYS = {**_NOT_SAID, **{str(day): str(day) for day in range(1, 32)}}
+_MONTHS = {**_NOT_SAID, **{str(number): name for number, name in enumerate(MONTHS, start=1)}}
 ADD, TAKE = "add", "take"
 
 
@@ -28,10 +31,8 @@ class CustomerForm(FlaskForm):
     phone = StringField("Phone number")
     external_id = StringField("Your own id")
     klaviyo_profile_id = StringField("Profile id in Klaviyo")
-    birth_day = ChoiceField("Birthday, day", choices=[("", "–"), *((str(day), str(day)) for day in range(1, 32))])
-    birth_month = ChoiceField(
-        "Birthday, month", choices=[("", "–"), *((str(number), name) for number, name in enumerate(MONTHS, start=1))]
-    )
+    birth_day = ChoiceField("Birthday, day", choices=_DAYS)
+    birth_month = ChoiceField("Birthday, month", choices=_MONTHS)
 
     @classmethod
     def of(cls, customer: Customer) -> CustomerForm:
@@ -86,7 +87,7 @@ class OnceForm(FlaskForm):
 
 
 class ChangePointsForm(OnceForm):
-    direction = ChoiceField("Add or take away", choices=[(ADD, "Add"), (TAKE, "Take away")])
+    direction = ChoiceField("Add or take away", choices={ADD: "Add", TAKE: "Take away"})
     points = PointsField("Points")
     reason = StringField("Reason", [Length(max=LONGEST)])
 
@@ -106,15 +107,13 @@ class ChangePointsForm(OnceForm):
 
 class RedeemForm(OnceForm):
     reward = ChoiceField("Reward")
-    channel = ChoiceField(
-        "Where", choices=[(Channel.IN_STORE.value, "In store"), (Channel.ONLINE.value, "Online")]
-    )
+    channel = ChoiceField("Where", choices={Channel.IN_STORE.value: "In store", Channel.ONLINE.value: "Online"})
     code = StringField("Code handed out, if any", [Length(max=LONGEST)])
 
     def offer(self, rewards: Sequence[RewardRule], channel: Channel | None = None) -> RedeemForm:
         """What can be had; a reward that is no longer there is told of by whoever redeems it, not by the list."""
         offered = [each for each in rewards if channel is None or each.channel in (Channel.BOTH, channel)]
-        self.reward.choices = [(str(each.id), each.name) for each in offered]
+        self.reward.choices = {str(each.id): each.name for each in offered}
         return self
 
 

@@ -54,9 +54,7 @@ def index() -> ResponseReturnValue:
         before=before,
     )
     rules = current_rules(merchant_id())
-    return render_template(
-        "customers/index.html", page=page, filters=filters, before=before, tiers=tiers, rules=rules
-    )
+    return render_template("customers/index.html", page=page, filters=filters, before=before, tiers=tiers, rules=rules)
 
 
 @bp.get("/<int:customer_id>")

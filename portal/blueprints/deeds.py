@@ -11,7 +11,7 @@ from flask import Blueprint, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from portal.blueprints import customers
-from portal.blueprints.customer_forms import ChangePointsForm, RedeemForm, VerifyForm
+from portal.blueprints.customer_forms import LONGEST, ChangePointsForm, RedeemForm, VerifyForm
 from portal.db import repeat, transaction
 from portal.errors import NotFoundError, PortalError
 from portal.models import Channel
@@ -55,7 +55,7 @@ def redeem(customer_id: int) -> ResponseReturnValue:
             raise NotFoundError("Choose a reward.", field="reward")
 
         def write() -> None:
-            reward = serving.redeem(served, int(chosen), channel, (form.code.data or "").strip())
+            reward = serving.redeem(served, int(chosen), channel, (form.code.data or "").strip()[:LONGEST])
             auditing.record(merchant_id(), member_id(), "reward redeemed", f"{found.public_id}: {reward.name}")
 
         _do(write)

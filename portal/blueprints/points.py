@@ -18,11 +18,11 @@ from portal.web.fields import ChoiceField, PointsField
 
 bp = Blueprint("points", __name__, url_prefix="/loyalty/points")
 
-ROUNDINGS = [
-    (Rounding.DOWN.value, "Down to whole points"),
-    (Rounding.NEAREST.value, "To the nearest whole point"),
-    (Rounding.NONE.value, "Not at all: two decimals"),
-]
+ROUNDINGS = {
+    Rounding.DOWN.value: "Down to whole points",
+    Rounding.NEAREST.value: "To the nearest whole point",
+    Rounding.NONE.value: "Not at all: two decimals",
+}
 CURRENCY_LENGTH = 3
 # What the page works out as an example.
 EXAMPLE = Decimal("24.90")

@@ -29,7 +29,7 @@ class RewardForm(FlaskForm):
     name = StringField("Name", [InputRequired("Enter what the customer gets."), Length(max=100)])
     code = StringField("Id", [InputRequired("Enter an id.")])
     cost = PointsField("Cost in points")
-    channel = ChoiceField("Where it can be redeemed", choices=list(CHANNELS.items()))
+    channel = ChoiceField("Where it can be redeemed", choices=CHANNELS)
     most_per_customer = WholeField("Most per customer", most=1_000_000, what="a number")
     most_in_all = WholeField("Most in all", most=1_000_000_000, what="a number")
 

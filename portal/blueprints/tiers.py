@@ -28,17 +28,17 @@ from portal.web.fields import ChoiceField, PointsField, WholeField
 
 bp = Blueprint("tiers", __name__, url_prefix="/loyalty")
 
-BASES = [
-    (TierBasis.EARNED_EVER.value, "All points ever earned"),
-    (TierBasis.EARNED_12_MONTHS.value, "Points earned in the last 12 months"),
-    (TierBasis.EARNED_CALENDAR_YEAR.value, "Points earned this calendar year"),
-    (TierBasis.BALANCE.value, "The present balance"),
-]
-LOSSES = [
-    (TierLoss.AT_ONCE.value, "At once, or when its time is over where it has one"),
-    (TierLoss.AT_EXPIRY.value, "Only when its time is over"),
-    (TierLoss.NEVER.value, "Never"),
-]
+BASES = {
+    TierBasis.EARNED_EVER.value: "All points ever earned",
+    TierBasis.EARNED_12_MONTHS.value: "Points earned in the last 12 months",
+    TierBasis.EARNED_CALENDAR_YEAR.value: "Points earned this calendar year",
+    TierBasis.BALANCE.value: "The present balance",
+}
+LOSSES = {
+    TierLoss.AT_ONCE.value: "At once, or when its time is over where it has one",
+    TierLoss.AT_EXPIRY.value: "Only when its time is over",
+    TierLoss.NEVER.value: "Never",
+}
 LONGEST_NAME = 60
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
 from wtforms import SelectField, StringField
 
@@ -12,6 +13,8 @@ from portal.services.points import read_points
 
 class PointsField(StringField):
     """Points as a person types them; `data` is whole hundredths, and what was typed stays in the field."""
+
+    data: Any
 
     def process_formdata(self, valuelist: Sequence[str]) -> None:
         text = valuelist[0].strip() if valuelist else ""
@@ -27,6 +30,8 @@ class PointsField(StringField):
 
 class AmountField(StringField):
     """An amount of money; `data` is a `Decimal`."""
+
+    data: Any
 
     def process_formdata(self, valuelist: Sequence[str]) -> None:
         text = "".join(valuelist[0].split()).replace(",", ".") if valuelist else ""
@@ -48,6 +53,8 @@ class AmountField(StringField):
 class WholeField(StringField):
     """A whole number above zero, or nothing."""
 
+    data: Any
+
     def __init__(self, label: str, *, most: int, what: str, **more: object) -> None:
         super().__init__(label, **more)
         self._most, self._what = most, what
@@ -68,8 +75,7 @@ class WholeField(StringField):
 
 
 class ChoiceField(SelectField):
-    """One of few; nothing else is taken, in words."""
+    """One of few, by value and label; nothing else is taken."""
 
-    def pre_validate(self, form: object) -> None:
-        if self.data not in {value for value, *_ in self.iter_choices()}:
-            raise ValueError("Choose one of the list.")
+    def __init__(self, label: str, choices: dict[str, str] | None = None, **more: object) -> None:
+        super().__init__(label, choices=choices, invalid_choice_message="Choose one of the list.", **more)
