@@ -78,5 +78,5 @@ def save() -> ResponseReturnValue:
 
 def _show(form: PointsForm) -> str:
     present = programme.programme_of(merchant_id())
-    example = points_for(EXAMPLE, present.points_per_unit, present.rounding)
+    example = points_for(EXAMPLE, present.points_per_unit, Rounding(present.rounding))
     return render_template("points/index.html", form=form, present=present, amount=EXAMPLE, example=example)

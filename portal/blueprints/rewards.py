@@ -8,7 +8,7 @@ from flask import Blueprint, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 from wtforms import StringField
-from wtforms.validators import InputRequired, Length
+from wtforms.validators import DataRequired, Length
 
 from portal.db import transaction
 from portal.errors import PortalError
@@ -26,8 +26,8 @@ _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 
 
 class RewardForm(FlaskForm):
-    name = StringField("Name", [InputRequired("Enter what the customer gets."), Length(max=100)])
-    code = StringField("Id", [InputRequired("Enter an id.")])
+    name = StringField("Name", [DataRequired("Enter what the customer gets."), Length(max=100)])
+    code = StringField("Id", [DataRequired("Enter an id.")])
     cost = PointsField("Cost in points")
     channel = ChoiceField("Where it can be redeemed", choices=CHANNELS)
     most_per_customer = WholeField("Most per customer", most=1_000_000, what="a number")

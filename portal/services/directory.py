@@ -83,10 +83,14 @@ def _search(customers: Select[Customer], sought: str) -> Select[Customer]:
     """Each way of matching by itself, so that each uses its own index; a few of each are enough."""
     matches = [
         customers.with_only_columns(Customer.id).where(condition).limit(MOST_FOUND + 1).subquery()
-        for condition in _conditions(" ".join(sought.split())[:200])
+        for condition in _conditions(_readable(sought))
     ]
     ids = union_all(*(select(match.c.id) for match in matches))
     return customers.where(Customer.id.in_(ids)).order_by(Customer.id.desc()).limit(MOST_FOUND + 1)
+
+
+def _readable(sought: str) -> str:
+    return " ".join("".join(character for character in sought if character.isprintable()).split())[:200]
 
 
 def _conditions(sought: str) -> Iterator[ColumnElement[bool]]:

@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from portal.db import db, utcnow
 from portal.errors import ConflictError, InvalidError, PortalError
-from portal.models import Channel, Event, Reward
+from portal.models import Channel, Event, Reward, Rounding
 from portal.services import directory, events, ledger, programme
 from portal.services.customers import Identifiers
 from portal.services.effects import BALANCE_CHANGED, REWARD_CHANNELS
@@ -67,7 +67,7 @@ def change_points(served: Served, points: int, reason: str) -> None:
 def change_points_for(served: Served, amount: Decimal, reason: str) -> int:
     """Add the points that a purchase gives; how many hundredths."""
     rules = programme.programme_of(served.merchant_id)
-    points = points_for(amount, rules.points_per_unit, rules.rounding)
+    points = points_for(amount, rules.points_per_unit, Rounding(rules.rounding))
     if points <= 0:
         raise InvalidError("This amount gives no points.", field="amount")
     change_points(served, points, reason)
