@@ -105,7 +105,7 @@ def _protect(answer: Response, policy: str, https: bool) -> Response:
     headers = answer.headers
     headers["Content-Security-Policy"] = policy
     headers["X-Content-Type-Options"] = "nosniff"
-    headers["Referrer-Policy"] = "same-origin"
+    headers.setdefault("Referrer-Policy", "same-origin")
     headers["Cross-Origin-Opener-Policy"] = "same-origin"
     camera = "(self)" if request.blueprint in MAY_SEE else "()"
     headers["Permissions-Policy"] = f"camera={camera}, microphone=(), geolocation=(), payment=(), usb=()"
