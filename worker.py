@@ -1,4 +1,4 @@
-"""`python worker.py`: an RQ worker; `python worker.py --ticker`: the ticker. Both serve one merchant at a time, in short turns.
+"""`python worker.py`: an RQ worker; `--ticker`: the ticker; `--importer`: the importer of segments. All serve in short turns.
 
 A worker that is told to stop finishes the request under way and gives back what it has not sent.
 """
@@ -22,18 +22,21 @@ from rq.serializers import JSONSerializer
 
 from portal import config, create_app, queue
 from portal.db import in_own_session
-from portal.jobs import schedule
+from portal.jobs import schedule, segments
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ticker", action="store_true", help="run the ticker instead of a worker")
+    parser.add_argument("--importer", action="store_true", help="import segments instead")
     options = parser.parse_args()
     app = create_app()
     name = f"{socket.gethostname()}.{os.getpid()}"
     with app.app_context():
         if options.ticker:
             run_ticker(name)
+        elif options.importer:
+            run_importer(name)
         else:
             run_worker(name)
 
@@ -42,6 +45,12 @@ def run_ticker(name: str) -> None:
     stopping = threading.Event()
     _stop_on_signals(stopping)
     schedule.run(f"ticker.{name}", stopping)
+
+
+def run_importer(name: str) -> None:
+    stopping = threading.Event()
+    _stop_on_signals(stopping)
+    segments.run(f"importer.{name}", stopping)
 
 
 def run_worker(name: str) -> None:

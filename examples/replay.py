@@ -1,8 +1,7 @@
 """Send a purchase history to the portal as Balance changed events: `make replay`, or `python -m examples.replay --help`.
 
 An example of a merchant's program: it knows nothing but the API and a key. The format is CDNOW's: customer, date (YYYYMMDD), items,
-dollars, separated by blanks. Each row has an id of its own, so that a second replay of the same file changes nothing. The balance
-that is told with each event becomes the portal's: its ledger takes over what the program says.
+dollars, separated by blanks. Each row has an id of its own, so that a second replay of the same file changes nothing.
 """
 
 from __future__ import annotations
@@ -54,8 +53,8 @@ def events(file: Path, *, now: bool) -> Iterator[dict[str, Any]]:
         for number, customer, day, dollars in purchases(lines):
             before = balances[customer]
             balances[customer] = before + round(dollars)
-            # Purchases of one day keep their order in the file.
-            happened = datetime.now(UTC) if now else day + timedelta(hours=12, milliseconds=number)
+            # Purchases of one day keep their order in the file, a second apart.
+            happened = datetime.now(UTC) if now else day + timedelta(hours=12, seconds=number % 3600)
             yield {
                 "id": f"{file.stem}-{number}",
                 "type": "balance_changed",

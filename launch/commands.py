@@ -64,6 +64,10 @@ def ticker() -> list[str]:
     return [sys.executable, str(ROOT / "worker.py"), "--ticker"]
 
 
+def importer() -> list[str]:
+    return [sys.executable, str(ROOT / "worker.py"), "--importer"]
+
+
 def flask(*words: str) -> list[str]:
     return [sys.executable, "-m", "flask", "--app", "wsgi", *words]
 

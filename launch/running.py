@@ -121,6 +121,7 @@ class Run:
         for number in range(1, self._plan.workers + 1):
             self._work.append(self._child(f"worker-{number}", commands.worker(), self._env))
         self._work.append(self._child("ticker", commands.ticker(), self._env))
+        self._work.append(self._child("importer", commands.importer(), self._env))
 
     def _wait_until_ready(self) -> None:
         words.say("Starting ...")

@@ -69,6 +69,24 @@ class Sandbox:
         changed = {"type": "flow", "id": flow["id"], "attributes": {"status": status}}
         api("PATCH", f"/api/flows/{flow['id']}", {"data": changed})
 
+    def plant(self, profiles: list[dict[str, Any]], account: str = NORDIC) -> list[str]:
+        """Profiles, below the API; their ids."""
+        return list(self._call("POST", "profiles", {"account": account, "profiles": profiles})["ids"])
+
+    def plant_segment(self, name: str, account: str = NORDIC, **details: object) -> str:
+        """A segment with members, named by `profile_ids`, `emails` or the `first` so many; its id."""
+        return str(self._call("POST", "segments", {"account": account, "name": name, **details})["id"])
+
+    def change_segment(self, segment_id: str, **values: object) -> None:
+        self._call("PATCH", f"segments/{segment_id}", values)
+
+    def delete_segment(self, segment_id: str) -> None:
+        self._call("DELETE", f"segments/{segment_id}")
+
+    def change_members(self, segment_id: str, method: str = "PUT", **whom: object) -> None:
+        """PUT replaces them, POST adds, DELETE takes away."""
+        self._call(method, f"segments/{segment_id}/members", whom)
+
     def google(self, method: str, path: str, body: object = None) -> Any:
         """An order for its Google Wallet, such as `POST save`."""
         return self._call(method, f"google/{path}", body)

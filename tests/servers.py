@@ -219,6 +219,9 @@ class Processes:
     def ticker(self, **variables: str) -> Child:
         return self._start("ticker", commands.ticker(), variables)
 
+    def importer(self, **variables: str) -> Child:
+        return self._start("importer", commands.importer(), variables)
+
     def web(self, port: int, *, workers: int = 1, **variables: str) -> str:
         """Its address, once it answers."""
         # It starts processes itself, which one that was forked from a nursery cannot.

@@ -127,8 +127,8 @@ def test_a_killed_worker_is_said_and_started_again(running: Started) -> None:
     running.until_ready()
     running.find("worker.py").kill()
     eventually(lambda: "It is started again." in running.output.read_text())
-    assert re.search(r"(worker-\d|ticker) has stopped \(signal 9\)", running.output.read_text())
-    assert eventually(lambda: len(_workers(running)) == 3), "two workers and the ticker"
+    assert re.search(r"(worker-\d|ticker|importer) has stopped \(signal 9\)", running.output.read_text())
+    assert eventually(lambda: len(_workers(running)) == 4), "two workers, the ticker and the importer"
 
 
 def _workers(running: Started) -> list[psutil.Process]:
@@ -139,7 +139,7 @@ def _workers(running: Started) -> list[psutil.Process]:
 def test_ctrl_c_leaves_nothing_behind_and_a_second_start_finds_the_data(running: Started, tmp_path: Path) -> None:
     demo = running.until_ready()
     _tell(demo, "before")
-    assert len(running.processes) >= 8  # Redis, sandbox and web with their children, two workers, a ticker
+    assert len(running.processes) >= 9  # Redis, sandbox and web with their children, two workers, a ticker, an importer
     assert running.end(signal.SIGINT) == 0
     assert eventually(lambda: not running.left_behind())
     env = environment(

@@ -25,7 +25,9 @@ class Pace:
     per_second: float
 
     def __post_init__(self) -> None:
-        if self.capacity + self.per_second > self.burst or self.capacity + self.per_second * 60 > self.steady:
+        # A request is a whole one: what is left over of a token allows for none.
+        in_a_second, in_a_minute = int(self.capacity + self.per_second), int(self.capacity + self.per_second * 60)
+        if in_a_second > self.burst or in_a_minute > self.steady:
             raise ValueError(f"{self.name}: this pace can exceed Klaviyo's limit")
 
 
@@ -38,6 +40,8 @@ PROFILE_BULK = Pace("profile-bulk-import", burst=10, steady=150, capacity=4, per
 PROFILE_BULK_STATUS = Pace("profile-bulk-import-job", burst=10, steady=150, capacity=4, per_second=2.38)
 PROFILE_LIST = Pace("profiles", burst=75, steady=750, capacity=20, per_second=11.8)
 SEGMENT = Pace("segment", burst=75, steady=750, capacity=20, per_second=11.8)
+# Klaviyo counts a segment's members for us no more often than that.
+SEGMENT_COUNT = Pace("segment-count", burst=1, steady=15, capacity=1, per_second=0.23)
 
 _TAKE = """
 local time = redis.call('TIME')

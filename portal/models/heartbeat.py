@@ -11,7 +11,7 @@ from portal.db import Model, UtcDateTime
 
 
 class Heartbeat(Model):
-    """One row is a process that said it is alive: `kind` is "ticker" or "worker"."""
+    """One row is a process that said it is alive: `kind` is "ticker", "worker" or "importer"."""
 
     __tablename__ = "heartbeats"
 

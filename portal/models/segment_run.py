@@ -16,6 +16,8 @@ class RunState(StrEnum):
     RUNNING = "running"
     # Its set is the one that readers see, until the next run is complete.
     COMPLETE = "complete"
+    # Klaviyo's list had fewer members than Klaviyo counts. Given up too, and the next run goes about it carefully.
+    SHORT = "short"
     # Given up. What it found is never shown, and nobody was removed.
     FAILED = "failed"
 

@@ -42,10 +42,6 @@ RESERVED_SLUGS = {
     "settings",
     "status",
     "activity",
-    "passes",
-    "card",
-    "card-pictures",
-    "google-wallet",
     "healthz",
     "readyz",
 }

@@ -13,7 +13,7 @@ from portal.db import LARGEST_ID, db, utcnow
 from portal.errors import NotFoundError
 from portal.klaviyo import Client
 from portal.models import Segment
-from portal.services import auditing
+from portal.services import auditing, segment_schedule
 
 SEGMENTS_PATH = "/api/segments"
 # Without it each segment comes with its whole definition.
@@ -103,5 +103,9 @@ def select_segment(merchant_id: int, segment_id: int, selected: bool, actor: str
         raise NotFoundError("There is no such segment. Refresh the list.")
     if (segment.selected_at is not None) != selected:
         segment.selected_at = utcnow() if selected else None
+        if selected:
+            segment_schedule.start(segment, utcnow())
+        else:
+            segment_schedule.stop(segment)
         auditing.record(merchant_id, actor, f"segment {'selected' if selected else 'deselected'}", segment.name)
     return segment

@@ -14,7 +14,7 @@ from portal.wallet.apple_pass import Action, ActionType, Barcode, BarcodeFormat,
 from portal.wallet.apple_signing import MEDIA_TYPE, Images, Signer, build_pass
 from portal.wallet.colours import Colour, contrast
 from portal.wallet.errors import CardError, CertificateError, ImageError, WalletError
-from portal.wallet.images import Prepared, Slot, plain_icon, prepare
+from portal.wallet.images import Prepared, Slot, prepare
 
 __all__ = [
     "MEDIA_TYPE",
@@ -46,7 +46,6 @@ __all__ = [
     "build_pass",
     "contrast",
     "link",
-    "plain_icon",
     "prepare",
     "read_certificate",
 ]

@@ -21,8 +21,6 @@ from portal.web.guards import API_KEY, guard_of, most_bytes_of
 
 MEGABYTE = 1024 * 1024
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-# Pages that scan a card.
-MAY_SEE = ("till",)
 LOOPBACK = ["localhost", "127.0.0.1", "[::1]"]
 
 csrf = CSRFProtect()
@@ -105,10 +103,9 @@ def _protect(answer: Response, policy: str, https: bool) -> Response:
     headers = answer.headers
     headers["Content-Security-Policy"] = policy
     headers["X-Content-Type-Options"] = "nosniff"
-    headers.setdefault("Referrer-Policy", "same-origin")
+    headers["Referrer-Policy"] = "same-origin"
     headers["Cross-Origin-Opener-Policy"] = "same-origin"
-    camera = "(self)" if request.blueprint in MAY_SEE else "()"
-    headers["Permissions-Policy"] = f"camera={camera}, microphone=(), geolocation=(), payment=(), usb=()"
+    headers["Permissions-Policy"] = "camera=(), microphone=(), geolocation=(), payment=(), usb=()"
     if https:
         headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
     if guard_of(request.endpoint) == API_KEY:
