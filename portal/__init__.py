@@ -27,6 +27,7 @@ from portal.blueprints import (
     segments,
     status,
     team,
+    trial,
 )
 from portal.blueprints import settings as settings_pages
 from portal.config import Settings
@@ -49,6 +50,7 @@ BLUEPRINTS = (
     settings_pages.bp,
     status.bp,
     team.bp,
+    trial.bp,
 )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from portal import config
@@ -15,7 +16,7 @@ from portal.errors import ConnectingError, UnavailableError
 from portal.exchange import DEADLINE_SECONDS
 from portal.klaviyo import Client, ForbiddenError, KlaviyoError, NoAnswerError, UnauthorizedError, metrics
 from portal.klaviyo.oauth import App, GrantRefusedError
-from portal.services import checking, connecting, connection_health, segments, tokens
+from portal.services import checking, connecting, connection_health, example_events, segments, tokens, trying
 
 R = TypeVar("R")
 
@@ -138,6 +139,30 @@ def live_flows(merchant_id: int, metric: str) -> list[str] | None:
         return _ask(merchant_id, ask)
     except (ConnectingError, KlaviyoError):
         return None
+
+
+def read_back(merchant_id: int) -> None:
+    """Look at Klaviyo for the newest test event, where it is there to be seen and was not yet."""
+    progress = trying.latest(merchant_id, utcnow())
+    if progress is None or progress.sought is None:
+        return
+    sought = progress.sought
+    db.session.rollback()
+    try:
+        seen = _ask(merchant_id, partial(trying.find_at_klaviyo, sought=sought))
+    except (ConnectingError, KlaviyoError):
+        return  # the next look asks again
+    if seen:
+        with transaction():
+            trying.note_seen(sought.row_id, utcnow())
+
+
+def send_examples(merchant_id: int) -> bool:
+    """Whether Klaviyo has taken the example profile and all of its events."""
+    try:
+        return _ask(merchant_id, partial(example_events.send, now=utcnow()))
+    except (ConnectingError, KlaviyoError):
+        return False
 
 
 def _ask(merchant_id: int, question: Callable[[Client], R]) -> R:

@@ -36,6 +36,7 @@ IMPORT = "portal.jobs.imports.advance"
 
 # A queue that is rung for has one job: a turn for one merchant.
 BELLS = {DELIVERIES: DRAIN, PROFILES: SYNC}
+EXAMPLES = "portal.jobs.examples.send"
 
 TIMEOUT_SECONDS = 0.25
 SILENCE_SECONDS = 5.0

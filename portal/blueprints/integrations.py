@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from portal import beats
 from portal.db import transaction
 from portal.models import ConnectionState
-from portal.services import connecting
+from portal.services import connecting, example_events
 from portal.web import Feedback, contexts, login_required, member_id, merchant_id, owner_required, to_page
 
 bp = Blueprint("integrations", __name__, url_prefix="/settings/integrations")
@@ -31,7 +31,9 @@ def klaviyo() -> ResponseReturnValue:
     if not _in_use():
         return render_template("integrations/connect.html", **context)
     if context["setting_up"] and not context["lost"]:
-        return render_template("integrations/enable.html", **context, **contexts.module_switches())
+        return render_template(
+            "integrations/enable.html", example_email=example_events.EMAIL, **context, **contexts.module_switches()
+        )
     return render_template(
         "integrations/overview.html", **context, **contexts.module_switches(), **contexts.status_panel()
     )
@@ -42,7 +44,10 @@ def klaviyo() -> ResponseReturnValue:
 def events() -> ResponseReturnValue:
     if not _in_use():
         return redirect(url_for("integrations.klaviyo"), 303)
-    return render_template("integrations/events.html", **contexts.klaviyo(), **contexts.event_choices())
+    beats.read_back(merchant_id())
+    return render_template(
+        "integrations/events.html", **contexts.klaviyo(), **contexts.event_choices(), **contexts.trial_panel()
+    )
 
 
 @bp.get("/klaviyo/segments")

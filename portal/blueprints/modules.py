@@ -9,7 +9,7 @@ from portal import beats
 from portal.db import transaction
 from portal.errors import ConnectingError, InvalidError, NotFoundError, UnavailableError
 from portal.models import Module
-from portal.services import catalogue, modules
+from portal.services import catalogue, example_events, modules
 from portal.web import (
     Feedback,
     contexts,
@@ -38,6 +38,8 @@ def switch() -> ResponseReturnValue:
     was_setting_up = not any(modules.switches(merchant_id()).values())
     with transaction():
         modules.switch(merchant_id(), module, on, member_id())
+        if on and module is Module.EVENTS and request.form.get("examples_asked") == "yes":
+            example_events.decide(merchant_id(), request.form.get("examples") == "yes", member_id())
     feedback = Feedback(f"{module.value.capitalize()} is switched {'on' if on else 'off'}.")
     if on and module is Module.SEGMENTS:
         feedback = _list_segments(feedback)

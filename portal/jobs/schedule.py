@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from portal import config, queue
 from portal.db import db, transaction, utcnow
 from portal.jobs import birthdays, checks, deliveries, drift, erasures, imports, profiles, reviews, tokens
+from portal.jobs import birthdays, checks, deliveries, erasures, examples, reviews, tokens
 from portal.services import outbox, upkeep
 
 P = ParamSpec("P")
@@ -63,6 +64,7 @@ def tick() -> None:
     _alone(drift.ring_for_waiting)
     _alone(erasures.ring_for_due)
     _alone(imports.ring_for_due)
+    _alone(examples.ring_for_due)
     for name, (every, task) in PERIODIC.items():
         with transaction():
             due = upkeep.take_due(name, every, utcnow())

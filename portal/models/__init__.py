@@ -43,6 +43,7 @@ from portal.models.profile import (
 from portal.models.segment import Segment
 from portal.models.segment_member import SegmentChange, SegmentMember, SegmentReach, Way, is_member
 from portal.models.segment_run import RunState, SegmentPart, SegmentRun
+from portal.models.trial import Examples, Trial
 from portal.models.wallet_account import (
     AppleCertificate,
     GoogleAccount,
@@ -82,6 +83,7 @@ __all__ = [
     "Erasure",
     "Event",
     "EventChoice",
+    "Examples",
     "FormerTier",
     "GoogleAccount",
     "GoogleCard",
@@ -123,6 +125,7 @@ __all__ = [
     "Tier",
     "TierBasis",
     "TierLoss",
+    "Trial",
     "Unsent",
     "User",
     "Wallet",

@@ -58,7 +58,10 @@ DERIVED = "jc:"
 
 @dataclass(frozen=True)
 class Told:
-    """An event as it was told, already checked. `digest` is of what was sent; `source` says where it came from."""
+    """An event as it was told, already checked. `digest` is of what was sent; `source` says where it came from.
+
+    A `trial` shows that the road is open: it has no effect on anybody's standing.
+    """
 
     event_id: str
     type: str
@@ -67,6 +70,7 @@ class Told:
     properties: dict[str, Any]
     digest: bytes
     source: str = "api"
+    trial: bool = False
 
 
 class Recording:
@@ -136,12 +140,16 @@ class Recording:
         """A customer who is seen for the first time is told of, unless that is what we are being told."""
         if not person.new or person.id in self._taken:
             return []
-        if self._history or (by_event and told.type == CUSTOMER_CREATED):
+        if self._history or told.trial or (by_event and told.type == CUSTOMER_CREATED):
             subject.follow(told.occurred_at)
             return []
         return welcome(subject, told.occurred_at, told.source)
 
     def _apply(self, told: Told, subject: Subject) -> list[Happening]:
+        if told.trial:
+            signals = subject.signals(told.occurred_at)
+            return [Happening(told.type, told.properties, told.occurred_at, signals=signals)]
+
         def reserve(reward: RewardRule) -> None:
             taken = (subject.standing.customer_id, reward.id)
             ledger.reserve(reward, subject.standing.customer_id, self._redeemed[taken])

@@ -14,6 +14,8 @@ from portal.models import ConnectionState, ImportState, Module
 from portal.services import activity, catalogue, connecting, imports, modules, segments, status, unsent
 from portal.services.history_rows import ENCODINGS
 from portal.services.import_progress import KLAVIYO_RATE, progress_of
+from portal.models import ConnectionState, Module
+from portal.services import activity, catalogue, connecting, modules, segments, status, trying
 from portal.web.guards import merchant_id
 
 
@@ -43,6 +45,11 @@ def event_choices(said: tuple[str, str] | None = None) -> dict[str, Any]:
         "choices": modules.choices(merchant_id()),
         "events_on": modules.switches(merchant_id())[Module.EVENTS] is not None,
     }
+
+
+def trial_panel(refused: str | None = None) -> dict[str, Any]:
+    """`refused`: why no test event was sent."""
+    return {"trial": trying.latest(merchant_id(), utcnow()), "refused": refused}
 
 
 def segment_table(said: tuple[int, str] | None = None) -> dict[str, Any]:

@@ -39,6 +39,7 @@ def _root(html: str) -> str:
         ("/status/panel", KLAVIYO),
         ("/modules/switches", KLAVIYO),
         ("/modules/choices", f"{KLAVIYO}/events"),
+        ("/trial/panel", f"{KLAVIYO}/events"),
         ("/segments/table", f"{KLAVIYO}/segments"),
     ],
 )
