@@ -32,11 +32,11 @@ REVOKE = "portal.jobs.tokens.revoke"
 CHECK = "portal.jobs.checks.check"
 REVIEW = "portal.jobs.reviews.review"
 ERASE = "portal.jobs.erasures.pass_on"
+EXAMPLES = "portal.jobs.examples.send"
 IMPORT = "portal.jobs.imports.advance"
 
 # A queue that is rung for has one job: a turn for one merchant.
 BELLS = {DELIVERIES: DRAIN, PROFILES: SYNC}
-EXAMPLES = "portal.jobs.examples.send"
 
 TIMEOUT_SECONDS = 0.25
 SILENCE_SECONDS = 5.0

@@ -16,8 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from portal import config, queue
 from portal.db import db, transaction, utcnow
-from portal.jobs import birthdays, checks, deliveries, drift, erasures, imports, profiles, reviews, tokens
-from portal.jobs import birthdays, checks, deliveries, erasures, examples, reviews, tokens
+from portal.jobs import birthdays, checks, deliveries, drift, erasures, examples, imports, profiles, reviews, tokens
 from portal.services import outbox, upkeep
 
 P = ParamSpec("P")

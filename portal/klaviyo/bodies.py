@@ -1,7 +1,7 @@
 """Request bodies, made by joining JSON that was frozen when the event was recorded: a repeat is byte-identical.
 
-Sources: POST /api/events, /api/event-bulk-create-jobs, /api/profile-import and /api/data-privacy-deletion-jobs in Klaviyo's
-OpenAPI description, revision 2026-07-15.
+Sources: POST /api/events, /api/event-bulk-create-jobs and /api/data-privacy-deletion-jobs in Klaviyo's OpenAPI description,
+revision 2026-07-15.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from json.encoder import encode_basestring as _quote
 
 EVENT_PATH = "/api/events"
 EVENT_BULK_PATH = "/api/event-bulk-create-jobs"
-PROFILE_PATH = "/api/profile-import"
 ERASURE_PATH = "/api/data-privacy-deletion-jobs"
 BULK_EVENTS = 1_000
 # Klaviyo's cap is 5 MB of body; the rest is for the wrapping.
@@ -51,12 +50,6 @@ def bulk(parts: Iterable[tuple[str, str]]) -> str:
         for profile, events in by_profile.items()
     )
     return f'{{"data":{{"type":"event-bulk-create-job","attributes":{{"events-bulk-create":{{"data":[{entries}]}}}}}}}}'
-
-
-def person(*, email: str, first_name: str, last_name: str, properties: str) -> str:
-    """Body of POST /api/profile-import for one with names. `properties` is JSON already, an object."""
-    names = f'"email":{_quote(email)},"first_name":{_quote(first_name)},"last_name":{_quote(last_name)}'
-    return f'{{"data":{{"type":"profile","attributes":{{{names},"properties":{properties}}}}}}}'
 
 
 def erasure(profile: str) -> str:

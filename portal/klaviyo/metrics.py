@@ -1,6 +1,6 @@
 """Metrics by name, the flows that start with them, and events as Klaviyo has them.
 
-Sources: GET /api/metrics, /api/metrics/{id}/flow-triggers, /api/profiles and /api/events in Klaviyo's OpenAPI description,
+Sources: GET /api/metrics, /api/metrics/{id}/flow-triggers and /api/events in Klaviyo's OpenAPI description,
 revision 2026-07-15.
 """
 
@@ -14,7 +14,6 @@ from urllib.parse import parse_qs, urlsplit
 from portal.klaviyo.client import Client
 
 METRICS_PATH = "/api/metrics"
-PROFILES_PATH = "/api/profiles"
 EVENTS_PATH = "/api/events"
 # Klaviyo gives two hundred metrics a page; nobody has thousands.
 MOST_PAGES = 25
@@ -53,12 +52,6 @@ def flows_of(client: Client, metric_id: str) -> list[Flow]:
         for flow_id, about in flows
         if not about.get("archived")
     ]
-
-
-def profile_id(client: Client, email: str) -> str | None:
-    """The profile with this address. Raises a `KlaviyoError`."""
-    params = {"filter": f'equals(email,"{email}")', "fields[profile]": "email", "page[size]": "1"}
-    return next((str(entry["id"]) for entry in _entries(client.read(PROFILES_PATH, params))), None)
 
 
 def newest_events(client: Client, metric_id: str, profile: str) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 
 from portal import queue
 from portal.db import changed_rows, db, on_commit, utcnow
-from portal.klaviyo import Client, UnauthorizedError, bodies, verdict
+from portal.klaviyo import Client, UnauthorizedError, bodies, profiles, verdict
 from portal.models import Connection, ConnectionState, Examples
 from portal.services import auditing, connecting
 from portal.services.catalogue import EVENT_TYPES
@@ -87,7 +87,8 @@ def take(merchant_id: int, now: datetime) -> bool:
 
 def send(client: Client, now: datetime) -> bool:
     """Whether Klaviyo took all of them. HTTP. Sent again, they are the same events to Klaviyo. Raises `UnauthorizedError`."""
-    person = bodies.person(email=EMAIL, first_name=FIRST_NAME, last_name=LAST_NAME, properties=json.dumps(PROPERTIES))
+    about = {"email": EMAIL, "first_name": FIRST_NAME, "last_name": LAST_NAME, "properties": PROPERTIES}
+    person = profiles.single(json.dumps({"type": "profile", "attributes": about}))
     profile = bodies.profile_of(klaviyo_profile_id=None, email=EMAIL, phone=None)
     events = [
         bodies.event_of(
@@ -100,7 +101,7 @@ def send(client: Client, now: datetime) -> bool:
         for entry in EVENT_TYPES
     ]
     requests = [
-        (bodies.PROFILE_PATH, person),
+        (profiles.PATH, person),
         *((bodies.EVENT_PATH, bodies.single(profile, event)) for event in events),
     ]
     for path, body in requests:

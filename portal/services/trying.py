@@ -13,7 +13,7 @@ from sqlalchemy.orm import joinedload
 
 from portal.db import db, new_id, utcnow
 from portal.errors import InvalidError, PortalError
-from portal.klaviyo import Client, metrics
+from portal.klaviyo import Client, metrics, profiles
 from portal.models import Call, Delivery, DeliveryState, Event, Trial
 from portal.services import activity, events
 from portal.services.catalogue import BY_TYPE
@@ -154,11 +154,13 @@ def _seconds(trial: Trial, moment: datetime) -> float:
 
 def find_at_klaviyo(client: Client, sought: Sought) -> bool:
     """Whether Klaviyo has recorded it. HTTP. Raises a `KlaviyoError`."""
-    profile = sought.klaviyo_profile_id or metrics.profile_id(client, sought.email)
-    return profile is not None and any(
+    ids = [sought.klaviyo_profile_id] if sought.klaviyo_profile_id else []
+    ids = ids or [profile.id for profile in profiles.fetch_by(client, "email", [sought.email])]
+    return any(
         told.get(MARK) == sought.event_id
         for metric_id in metrics.metric_ids(client, sought.metric)
-        for told in metrics.newest_events(client, metric_id, profile)
+        for profile_id in ids
+        for told in metrics.newest_events(client, metric_id, profile_id)
     )
 
 

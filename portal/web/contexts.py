@@ -11,11 +11,9 @@ from flask_login import current_user
 
 from portal.db import utcnow
 from portal.models import ConnectionState, ImportState, Module
-from portal.services import activity, catalogue, connecting, imports, modules, segments, status, unsent
+from portal.services import activity, catalogue, connecting, imports, modules, segments, status, trying, unsent
 from portal.services.history_rows import ENCODINGS
 from portal.services.import_progress import KLAVIYO_RATE, progress_of
-from portal.models import ConnectionState, Module
-from portal.services import activity, catalogue, connecting, modules, segments, status, trying
 from portal.web.guards import merchant_id
 
 
