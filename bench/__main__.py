@@ -7,6 +7,7 @@ import os
 import platform
 
 from bench.delivery import with_limits, without_limits
+from bench.history import history, history_memory
 from bench.ingest import ingest
 from bench.lag import lag
 from bench.memory import memory
@@ -17,6 +18,8 @@ from bench.stack import DATABASES
 BENCHMARKS = {
     "delivery": with_limits,
     "delivery-unlimited": without_limits,
+    "history": history,
+    "history-memory": history_memory,
     "ingest": ingest,
     "lag": lag,
     "memory": memory,

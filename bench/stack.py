@@ -78,7 +78,7 @@ class Stack:
         return [self.web, *self.delivering, *self.ground]
 
     def start(self) -> None:
-        self._run(commands.apple_authority())
+        self._run(commands.sandbox_keys())
         self._flask("db", "upgrade")
         key_file = self._folder / "api-key.txt"
         self._flask("demo", "--email", self.secrets.email, "--api-key-out", str(key_file))
@@ -134,6 +134,15 @@ class Stack:
         try:
             with engine.connect() as connection:
                 return list(connection.execute(text(statement)))
+        finally:
+            engine.dispose()
+
+    def change(self, statement: str) -> None:
+        """In the portal's database; to set the stage before a benchmark runs."""
+        engine = create_engine(self.database_url)
+        try:
+            with engine.begin() as connection:
+                connection.execute(text(statement))
         finally:
             engine.dispose()
 

@@ -1,7 +1,8 @@
 """Send a purchase history to the portal as Balance changed events: `make replay`, or `python -m examples.replay --help`.
 
 An example of a merchant's program: it knows nothing but the API and a key. The format is CDNOW's: customer, date (YYYYMMDD), items,
-dollars, separated by blanks. Each row has an id of its own, so that a second replay of the same file changes nothing.
+dollars, separated by blanks. Each row has an id of its own, so that a second replay of the same file changes nothing. The balance
+that is told with each event becomes the portal's: its ledger takes over what the program says.
 """
 
 from __future__ import annotations
@@ -53,8 +54,8 @@ def events(file: Path, *, now: bool) -> Iterator[dict[str, Any]]:
         for number, customer, day, dollars in purchases(lines):
             before = balances[customer]
             balances[customer] = before + round(dollars)
-            # Purchases of one day keep their order in the file, a second apart.
-            happened = datetime.now(UTC) if now else day + timedelta(hours=12, seconds=number % 3600)
+            # Purchases of one day keep their order in the file.
+            happened = datetime.now(UTC) if now else day + timedelta(hours=12, milliseconds=number)
             yield {
                 "id": f"{file.stem}-{number}",
                 "type": "balance_changed",

@@ -17,16 +17,27 @@ from portal.blueprints import (
     api,
     api_keys,
     auth,
+    card_pictures,
+    customers,
+    deeds,
     docs,
+    google_callbacks,
     health,
     history,
     home,
     integrations,
     modules,
     oauth,
+    passkit,
+    points,
+    profiles,
+    rewards,
     segments,
+    smart_link,
     status,
     team,
+    tiers,
+    till,
     trial,
 )
 from portal.blueprints import settings as settings_pages
@@ -39,17 +50,28 @@ BLUEPRINTS = (
     api.bp,
     api_keys.bp,
     auth.bp,
+    card_pictures.bp,
+    customers.bp,
+    deeds.bp,
     docs.bp,
+    google_callbacks.bp,
     health.bp,
     history.bp,
     home.bp,
     integrations.bp,
     modules.bp,
     oauth.bp,
+    passkit.bp,
+    points.bp,
+    profiles.bp,
+    rewards.bp,
     segments.bp,
     settings_pages.bp,
+    smart_link.bp,
     status.bp,
     team.bp,
+    tiers.bp,
+    till.bp,
     trial.bp,
 )
 
@@ -72,7 +94,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     Htmx().init_app(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
-    security.csrf.exempt(api.bp)
+    for programs_only in (api.bp, google_callbacks.bp, passkit.bp):
+        security.csrf.exempt(programs_only)
     for part in (layout, assets, words, failures, guards):
         part.init_app(app)
     security.init_app(app, settings)

@@ -45,6 +45,8 @@ class Settings:
     apple_push_url: str = "https://api.push.apple.com"
     # PEM of the authorities to trust there; empty means the system's.
     apple_push_ca: str = field(default="", repr=False)
+    # Each phone that is woken comes back with two or three requests.
+    pushes_per_second: int = 100
     google_service_account: str = field(default="", repr=False)
     google_issuer_id: str = ""
     # Where a service account gets its tokens; never what a file says that somebody uploaded.
@@ -93,6 +95,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         apple_intermediate=_pem(env, "PORTAL_APPLE_INTERMEDIATE"),
         apple_push_url=_url(env, "PORTAL_APPLE_PUSH_URL", Settings.apple_push_url),
         apple_push_ca=_pem(env, "PORTAL_APPLE_PUSH_CA"),
+        pushes_per_second=_whole(env, "PORTAL_PUSHES_PER_SECOND", 100, least=1),
         google_service_account=_text(env, "PORTAL_GOOGLE_SERVICE_ACCOUNT", ""),
         google_issuer_id=_text(env, "PORTAL_GOOGLE_ISSUER_ID", ""),
         google_token_url=_url(env, "PORTAL_GOOGLE_TOKEN_URL", Settings.google_token_url),

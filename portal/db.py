@@ -36,6 +36,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, CursorResult, Result
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.orm import DeclarativeBase
 
 P = ParamSpec("P")
@@ -182,6 +183,26 @@ def on_commit(callback: Callable[[], object]) -> None:
     if callbacks is None:
         raise RuntimeError("on_commit() needs a transaction()")
     callbacks.append(callback)
+
+
+WRITE_TRIES = 5
+DEADLOCK = "40P01"
+
+
+def repeat(write: Callable[[], R]) -> R:
+    """What `write` does in a transaction of its own; again where another one wrote the same rows at this moment."""
+    for _ in range(WRITE_TRIES - 1):
+        try:
+            return write()
+        except (IntegrityError, OperationalError) as error:
+            if not _met_another(error):
+                raise
+    return write()
+
+
+def _met_another(error: DBAPIError) -> bool:
+    """Another transaction wrote the same rows, or both waited for each other and PostgreSQL ended ours."""
+    return isinstance(error, IntegrityError) or getattr(error.orig, "sqlstate", None) == DEADLOCK
 
 
 def insert_or_update(model: type[Model]) -> postgresql.Insert | sqlite.Insert:

@@ -22,6 +22,6 @@ def configure(settings: Settings) -> None:
     handler.portal = True  # type: ignore[attr-defined]
     root.addHandler(handler)
     root.setLevel(settings.log_level)
-    # Chatty at INFO: rq names jobs, alembic every migration, urllib3 every retry.
-    for name in ("rq", "rq.worker", "alembic", "urllib3"):
+    # Chatty at INFO: rq names jobs, alembic every migration, urllib3 every retry; httpx2 every address, with a push token in it.
+    for name in ("rq", "rq.worker", "alembic", "urllib3", "httpx2", "httpcore2"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -19,13 +19,15 @@ from rq.serializers import JSONSerializer
 log = logging.getLogger(__name__)
 
 DELIVERIES = "deliveries"
+CARDS = "cards"
 PROFILES = "profiles"
 UPKEEP = "upkeep"
 IMPORTS = "imports"
 # Workers drain every queue named here, in this order.
-QUEUES = (DELIVERIES, PROFILES, UPKEEP, IMPORTS)
+QUEUES = (DELIVERIES, CARDS, PROFILES, UPKEEP, IMPORTS)
 
 DRAIN = "portal.jobs.deliveries.drain"
+PUBLISH = "portal.jobs.cards.publish"
 SYNC = "portal.jobs.profiles.sync"
 DRIFT = "portal.jobs.drift.check"
 REVOKE = "portal.jobs.tokens.revoke"
@@ -36,7 +38,7 @@ EXAMPLES = "portal.jobs.examples.send"
 IMPORT = "portal.jobs.imports.advance"
 
 # A queue that is rung for has one job: a turn for one merchant.
-BELLS = {DELIVERIES: DRAIN, PROFILES: SYNC}
+BELLS = {DELIVERIES: DRAIN, CARDS: PUBLISH, PROFILES: SYNC}
 
 TIMEOUT_SECONDS = 0.25
 SILENCE_SECONDS = 5.0

@@ -21,10 +21,11 @@ MAY_IMPORT = {
     WALLET: {EXCHANGE},
     SERVICES: GROUND | {MODELS, KLAVIYO, WALLET},
     "beats": GROUND | {MODELS, EXCHANGE, KLAVIYO, SERVICES},
+    "wallet_beats": GROUND | {MODELS, SERVICES},
     "uploads": GROUND | {MODELS, SERVICES},
     WEB: GROUND | {MODELS, SERVICES},
-    "blueprints": GROUND | {MODELS, SERVICES, WEB, "beats", "uploads"},
-    "jobs": GROUND | {MODELS, KLAVIYO, WALLET, SERVICES, "beats"},
+    "blueprints": GROUND | {MODELS, SERVICES, WEB, "beats", "uploads", "wallet_beats"},
+    "jobs": GROUND | {MODELS, KLAVIYO, WALLET, SERVICES, "beats", "wallet_beats"},
     "demo": GROUND | {MODELS, SERVICES},
     "doctor": GROUND | {MODELS, EXCHANGE, SERVICES},
     "cli": GROUND | {MODELS, SERVICES, "beats", "demo", "doctor"},
@@ -41,7 +42,7 @@ AT_HOME = {
     "google": {"wallet"},
     "PIL": {"wallet"},
 }
-MAY_OPEN_TRANSACTIONS = {"blueprints", "jobs", "cli", "beats", "uploads"}
+MAY_OPEN_TRANSACTIONS = {"blueprints", "jobs", "cli", "beats", "uploads", "wallet_beats"}
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "base", "service", "misc"}
 LONGEST_FILE, LONGEST_FUNCTION, LONGEST_DOCSTRING = 350, 45, 5
 

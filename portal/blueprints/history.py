@@ -5,6 +5,8 @@ Each control is a form; htmx only saves the page load, and asks again while some
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from flask import Blueprint, Response, render_template, request, stream_with_context, url_for
 from flask.typing import ResponseReturnValue
 
@@ -49,7 +51,8 @@ def upload() -> ResponseReturnValue:
     file = request.files.get("file")
     if file is None or not file.filename:
         raise InvalidError("Choose a file first.", field="file")
-    work = uploads.receive(merchant_id(), file.stream, file.filename, member_id())
+    with closing(file):
+        work = uploads.receive(merchant_id(), file.stream, file.filename, member_id())
     return to_page(url_for("history.show", import_id=work.id))
 
 

@@ -5,7 +5,7 @@ Which page the wizard shows is derived from the connection, so reload, back and 
 
 from __future__ import annotations
 
-from flask import Blueprint, redirect, render_template, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from portal import beats
@@ -56,6 +56,27 @@ def segments() -> ResponseReturnValue:
     if not _in_use():
         return redirect(url_for("integrations.klaviyo"), 303)
     return render_template("integrations/segments.html", **contexts.klaviyo(), **contexts.segment_table())
+
+
+@bp.get("/klaviyo/properties")
+@login_required
+def properties() -> ResponseReturnValue:
+    if not _in_use():
+        return redirect(url_for("integrations.klaviyo"), 303)
+    return render_template(
+        "integrations/properties.html",
+        **contexts.klaviyo(),
+        **contexts.profile_properties(),
+        **contexts.profiles_refused(),
+        **contexts.profile_drift(),
+    )
+
+
+@bp.get("/klaviyo/identity")
+@login_required
+def identity() -> ResponseReturnValue:
+    after = request.args.get("after", default=0, type=int)
+    return render_template("integrations/identity.html", **contexts.identity_cases(), **contexts.unreachable(after))
 
 
 @bp.get("/klaviyo/history")

@@ -16,7 +16,19 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from portal import config, queue
 from portal.db import db, transaction, utcnow
-from portal.jobs import birthdays, checks, deliveries, drift, erasures, examples, imports, profiles, reviews, tokens
+from portal.jobs import (
+    birthdays,
+    cards,
+    checks,
+    deliveries,
+    drift,
+    erasures,
+    examples,
+    imports,
+    profiles,
+    reviews,
+    tokens,
+)
 from portal.services import outbox, upkeep
 
 P = ParamSpec("P")
@@ -47,6 +59,7 @@ PERIODIC: dict[str, tuple[timedelta, Callable[[], None]]] = {
     "review tiers": (timedelta(minutes=1), reviews.ring_for_due),
     # Often, so that nobody's morning is missed; each birthday is told once.
     "birthdays": (timedelta(minutes=10), birthdays.tell_due),
+    "reconcile Google cards": (timedelta(hours=24), cards.reconcile),
 }
 
 
@@ -59,6 +72,7 @@ def tick() -> None:
     for merchant_id in profiles.merchants_due():
         if not queue.ring(merchant_id, queue.PROFILES):
             _alone(profiles.take_turn, merchant_id)
+    _alone(cards.ring_for_due)
     _alone(checks.ring_for_due)
     _alone(drift.ring_for_waiting)
     _alone(erasures.ring_for_due)

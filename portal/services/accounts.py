@@ -42,6 +42,10 @@ RESERVED_SLUGS = {
     "settings",
     "status",
     "activity",
+    "passes",
+    "card",
+    "card-pictures",
+    "google-wallet",
     "healthz",
     "readyz",
 }

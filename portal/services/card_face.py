@@ -5,16 +5,19 @@ A card keeps the face of its version, so that a version shows the same whenever 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from typing import Any
 
 from portal.db import utcnow
 from portal.models import CardMessage, Customer
-from portal.services import ledger
+from portal.services import card_designs, ledger
 from portal.services.rules import current_rules
 from portal.services.standing import STATE, Standing, score, signals
 
 Face = dict[str, Any]
+# Which design it wears, and a mark of the token in its links: another one of either is another version.
+DESIGN, LINKS = "design", "links"
 # What is added to the customer's standing when a version is made.
 MESSAGE, NEWS = "message", "news"
 # What the newest version is about: a phone shows a notification of its own for one change at a time.
@@ -24,7 +27,7 @@ POINTS_NEWS, MESSAGE_NEWS = "points", "message"
 def faces(merchant_id: int, customers: Iterable[Customer]) -> dict[int, Face]:
     """The standing of each as a card shows it, by the customer's id; points are numbers."""
     people = list(customers)
-    rules, now = current_rules(merchant_id), utcnow()
+    rules, now, design_id = current_rules(merchant_id), utcnow(), card_designs.current_id(merchant_id)
     earnings = ledger.earnings(rules, [each.id for each in people], now)
     found = {}
     for each in people:
@@ -33,7 +36,8 @@ def faces(merchant_id: int, customers: Iterable[Customer]) -> dict[int, Face]:
         del told["wallet_pass_status"]
         # A name only where the customer gave one: an address has no place on a card that others may see.
         name = " ".join(part for part in (each.first_name, each.last_name) if part)
-        found[each.id] = told | ({"name": name} if name else {})
+        links = hashlib.blake2b(each.link_token.encode(), digest_size=4).hexdigest()
+        found[each.id] = {**told, **({"name": name} if name else {}), DESIGN: design_id, LINKS: links}
     return found
 
 

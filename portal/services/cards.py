@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import func, select, update
 
+from portal import queue
 from portal.bulk import insert_rows
-from portal.db import db, insert_or_update, new_id, one_of, utcnow
+from portal.db import db, insert_or_update, new_id, on_commit, one_of, utcnow
 from portal.errors import NotFoundError
 from portal.models import Card, CardMessage, Customer, GoogleCard, Registration
 from portal.models.card import new_card_token, new_serial
@@ -120,4 +122,5 @@ def show_messages(merchant_id: int, customer_ids: Collection[int], text: str, ur
     )
     due = update(Card).where(one_of(Card.id, sorted(card_ids.values()))).values(due_at=now)
     db.session.execute(due, execution_options={"synchronize_session": False})
+    on_commit(partial(queue.ring, merchant_id, queue.CARDS))
     return made

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 
 from portal.db import db, first_id_at
 from portal.klaviyo import bodies, limits
+from portal.klaviyo import profiles as wire
 from portal.models import (
     Call,
     Connection,
@@ -25,7 +26,7 @@ from portal.models import (
     Segment,
     in_state,
 )
-from portal.services import connecting, counting, imports, modules
+from portal.services import connecting, counting, identity, imports, modules, profiles, sweeps
 from portal.services.catalogue import EVENT_TYPES, EventType
 from portal.services.import_progress import Progress, progress_of
 
@@ -82,11 +83,19 @@ class Panel:
     segments_total: int
     # The import of past events that is under way.
     history: Progress | None
+    # The look at all customers that is under way.
+    profiles: sweeps.Progress | None
+    profiles_refused: int
+    identity_open: int
 
     @property
     def failing(self) -> bool:
         """The last calls to Klaviyo failed; true between two rests too, until one works again."""
         return self.connection is not None and self.connection.is_connected and self.connection.failures_in_a_row > 0
+
+    @property
+    def needs_a_person(self) -> bool:
+        return bool(self.problems or self.profiles_refused or self.identity_open)
 
     @property
     def behind(self) -> bool:
@@ -112,6 +121,7 @@ def panel(merchant_id: int, now: datetime) -> Panel:
     minutes = _hour(rows, now)
     workers, workers_seen = _alive("worker", now)
     selected, total = _segments(merchant_id)
+    swept = sweeps.progress(merchant_id, now)
     return Panel(
         connection=connection,
         events_on=switched[Module.EVENTS] is not None,
@@ -136,9 +146,12 @@ def panel(merchant_id: int, now: datetime) -> Panel:
         workers=workers,
         workers_seen_seconds=workers_seen,
         caught_up=_caught_up(connection, now),
-        running=waiting > 0 or sum(minute.delivered for minute in minutes[-2:]) > 0,
+        running=waiting > 0 or swept is not None or sum(minute.delivered for minute in minutes[-2:]) > 0,
         segments_selected=selected,
         segments_total=total,
+        profiles=swept,
+        profiles_refused=profiles.count_refused(merchant_id, COUNT_UP_TO),
+        identity_open=identity.count_open(merchant_id, COUNT_UP_TO),
         history=progress_of(under_way) if (under_way := imports.running(merchant_id)) else None,
     )
 
@@ -221,7 +234,12 @@ def _budget_free(merchant_id: int, now: datetime) -> float:
         .where(Call.merchant_id == merchant_id, Call.started_at > now - timedelta(seconds=60))
         .group_by(Call.path)
     )
-    steady = {bodies.EVENT_PATH: limits.EVENT.steady, bodies.EVENT_BULK_PATH: limits.EVENT_BULK.steady}
+    steady = {
+        bodies.EVENT_PATH: limits.EVENT.steady,
+        bodies.EVENT_BULK_PATH: limits.EVENT_BULK.steady,
+        wire.PATH: limits.PROFILE.steady,
+        wire.BULK_PATH: limits.PROFILE_BULK.steady,
+    }
     shares = [calls / steady[path] for path, calls in db.session.execute(query) if path in steady]
     return max(0.0, 1 - max(shares, default=0.0))
 

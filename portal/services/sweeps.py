@@ -193,6 +193,13 @@ def of(merchant_id: int) -> ProfileSweep | None:
     return db.session.get(ProfileSweep, merchant_id, populate_existing=True)
 
 
+def found_before(merchant_id: int) -> list[str]:
+    """Names of ours that profiles of the account had before anything was sent."""
+    sweep = of(merchant_id)
+    names: list[str] = json.loads(sweep.found_before) if sweep and sweep.found_before else []
+    return names
+
+
 def progress(merchant_id: int, now: datetime) -> Progress | None:
     """How far the present one is; None where there is none, or nobody to look at."""
     sweep = of(merchant_id)

@@ -14,7 +14,7 @@ from portal.wallet.apple_pass import Action, ActionType, Barcode, BarcodeFormat,
 from portal.wallet.apple_signing import MEDIA_TYPE, Images, Signer, build_pass
 from portal.wallet.colours import Colour, contrast
 from portal.wallet.errors import CardError, CertificateError, ImageError, WalletError
-from portal.wallet.images import Prepared, Slot, prepare
+from portal.wallet.images import Prepared, Slot, plain_icon, prepare
 
 __all__ = [
     "MEDIA_TYPE",
@@ -46,6 +46,7 @@ __all__ = [
     "build_pass",
     "contrast",
     "link",
+    "plain_icon",
     "prepare",
     "read_certificate",
 ]

@@ -11,10 +11,11 @@ import zlib
 from dataclasses import dataclass
 from enum import Enum
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
+from portal.wallet.colours import READABLE_LARGE, Colour, contrast
 from portal.wallet.errors import ImageError
 
 LARGEST_BYTES = 5 << 20
@@ -64,6 +65,17 @@ def prepare(slot: Slot, upload: bytes) -> Prepared:
         name = f"{slot.file}.png" if scale == 1 else f"{slot.file}@{scale}x.png"
         files[name] = _png(_fitted(slot, drawn, (slot.width * scale, slot.height * scale)))
     return Prepared(files, tuple(_advice(slot, drawn.size)))
+
+
+def plain_icon(colour: Colour) -> Prepared:
+    """An icon for who has none yet: a disc on a square of the card's colour."""
+    width, height = Slot.ICON.best
+    drawn = Image.new("RGBA", (width, height), colour)
+    disc = Colour.parse("#ffffff") if contrast(colour, Colour(255, 255, 255)) >= READABLE_LARGE else Colour(0, 0, 0)
+    ImageDraw.Draw(drawn).ellipse((width * 0.28, height * 0.28, width * 0.72, height * 0.72), fill=disc)
+    content = io.BytesIO()
+    drawn.save(content, "PNG")
+    return prepare(Slot.ICON, content.getvalue())
 
 
 def _opened(upload: bytes) -> Image.Image:

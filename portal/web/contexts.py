@@ -11,10 +11,28 @@ from flask_login import current_user
 
 from portal.db import utcnow
 from portal.models import ConnectionState, ImportState, Module
-from portal.services import activity, catalogue, connecting, imports, modules, segments, status, trying, unsent
+from portal.services import (
+    activity,
+    catalogue,
+    connecting,
+    drift,
+    identity,
+    imports,
+    modules,
+    profile_contract,
+    profiles,
+    segments,
+    status,
+    sweeps,
+    trying,
+    unsent,
+)
 from portal.services.history_rows import ENCODINGS
 from portal.services.import_progress import KLAVIYO_RATE, progress_of
 from portal.web.guards import merchant_id
+
+# Of a list that is there to be emptied, so many at once.
+LISTED = 50
 
 
 def home_today() -> dict[str, Any]:
@@ -85,6 +103,39 @@ def delivery(event_id: int) -> dict[str, Any]:
     """Raises `NotFoundError`, also for another merchant's event."""
     detail = activity.detail(merchant_id(), event_id)
     return {"detail": detail, "connection": connecting.connection_of(merchant_id()), "now": utcnow()}
+
+
+def profile_properties() -> dict[str, Any]:
+    """The contract with Klaviyo, and what was sent last under each name."""
+    return {
+        "properties": profile_contract.PROPERTIES,
+        "last_values": profiles.last_values(merchant_id()),
+        "found_before": sweeps.found_before(merchant_id()),
+        "open_cases": identity.count_open(merchant_id(), LISTED),
+        "events_on": modules.switches(merchant_id())[Module.EVENTS] is not None,
+    }
+
+
+def profiles_refused() -> dict[str, Any]:
+    found = profiles.refused(merchant_id(), LISTED + 1)
+    return {"refused": found[:LISTED], "refused_count": len(found[:LISTED]), "refused_more": len(found) > LISTED}
+
+
+def profile_drift() -> dict[str, Any]:
+    checks = drift.latest(merchant_id())
+    return {"checks": checks, "running": any(check.ended_at is None for check in checks), "sample": drift.SAMPLE}
+
+
+def identity_cases() -> dict[str, Any]:
+    found = identity.open_cases(merchant_id(), LISTED + 1)
+    return {"cases": found[:LISTED], "cases_more": len(found) > LISTED, "decisions": identity.decisions}
+
+
+def unreachable(after: int) -> dict[str, Any]:
+    """Customers whom Klaviyo cannot be told about, a page of them; `after` is the last one seen."""
+    found = identity.unreachable(merchant_id(), LISTED + 1, after)
+    more = found[LISTED - 1].id if len(found) > LISTED else None
+    return {"unreachable": found[:LISTED], "after": after, "more_after": more}
 
 
 def klaviyo() -> dict[str, Any]:

@@ -40,7 +40,10 @@ class LostAccess:
 
 MAIN = (
     Entry("Home", "home.index", "house", ("home.",)),
+    Entry("Customers", "customers.index", "person-lines-fill", ("customers.", "deeds.")),
     Entry("Activity", "activity.index", "activity", ("activity.",)),
+    Entry("Loyalty", "tiers.index", "award", ("tiers.", "rewards.", "points.")),
+    Entry("Till", "till.index", "upc-scan", ("till.",)),
 )
 SETTINGS = (
     Entry("Programme", "settings.programme", "shop", ("settings.programme", "settings.save_programme")),

@@ -21,6 +21,8 @@ from portal.web.guards import API_KEY, guard_of, most_bytes_of
 
 MEGABYTE = 1024 * 1024
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+# Pages that scan a card.
+MAY_SEE = ("till",)
 LOOPBACK = ["localhost", "127.0.0.1", "[::1]"]
 
 csrf = CSRFProtect()
@@ -103,9 +105,10 @@ def _protect(answer: Response, policy: str, https: bool) -> Response:
     headers = answer.headers
     headers["Content-Security-Policy"] = policy
     headers["X-Content-Type-Options"] = "nosniff"
-    headers["Referrer-Policy"] = "same-origin"
+    headers.setdefault("Referrer-Policy", "same-origin")
     headers["Cross-Origin-Opener-Policy"] = "same-origin"
-    headers["Permissions-Policy"] = "camera=(), microphone=(), geolocation=(), payment=(), usb=()"
+    camera = "(self)" if request.blueprint in MAY_SEE else "()"
+    headers["Permissions-Policy"] = f"camera={camera}, microphone=(), geolocation=(), payment=(), usb=()"
     if https:
         headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
     if guard_of(request.endpoint) == API_KEY:

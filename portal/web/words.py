@@ -5,6 +5,7 @@ Everything here is a plain function of its arguments; `init_app` offers them to 
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import zoneinfo
@@ -16,8 +17,10 @@ from flask_login import current_user
 from markupsafe import Markup, escape
 
 from portal.db import utcnow
-from portal.models import AuditEntry, Delivery, DeliveryState
+from portal.models import AuditEntry, Delivery, DeliveryState, Event
+from portal.models.card_number import in_groups
 from portal.models.delivery import LAG_BUCKETS
+from portal.services import points
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 # The look of a state: what a template needs to draw icon, word and colour together.
@@ -27,6 +30,27 @@ STATES = {
     "failed": ("Could not be delivered", "x-octagon-fill", "bad"),
     "not_sent": ("Not sent", "dash-circle", "off"),
 }
+# Likewise of a customer's card.
+CARDS = {
+    "installed": ("On a phone", "phone-fill", "ok"),
+    "uninstalled": ("Removed", "phone", "warn"),
+    "not_installed": ("Not on a phone yet", "dash-circle", "off"),
+}
+CHANNELS = {"both": "Online and in store", "online": "Online only", "in_store": "In store only"}
+MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
 
 IMPORT_STATES = {
     "checking": ("Being checked", "hourglass-split", "wait"),
@@ -41,6 +65,10 @@ IMPORT_STATES = {
 
 def init_app(app: Flask) -> None:
     app.jinja_env.filters.update(
+        points=points.in_words,
+        in_groups=in_groups,
+        birthday=birthday,
+        told=told,
         grouped=grouped,
         plural=plural,
         iso=iso,
@@ -54,7 +82,9 @@ def init_app(app: Flask) -> None:
         marked=marked,
     )
     app.jinja_env.tests.update(endless=endless)
-    app.jinja_env.globals.update(state_of=state_of, states=STATES, import_states=IMPORT_STATES)
+    app.jinja_env.globals.update(
+        state_of=state_of, states=STATES, import_states=IMPORT_STATES, cards=CARDS, channels=CHANNELS
+    )
 
 
 def zone() -> tzinfo:
@@ -94,6 +124,27 @@ def exact(at: datetime, where: tzinfo) -> str:
 def day(at: datetime, where: tzinfo) -> str:
     local = at.astimezone(where)
     return f"{local.day} {local:%b %Y}"
+
+
+def birthday(month_and_day: int) -> str:
+    """4 May, from 504."""
+    month, number = divmod(month_and_day, 100)
+    return f"{number} {MONTHS[month - 1]}"
+
+
+def told(event: Event) -> str:
+    """What an event says beyond its name, in a few words."""
+    properties = json.loads(event.properties)
+    parts: list[str] = []
+    if isinstance(change := properties.get("change"), int | float):
+        sign = "-" if properties.get("direction") == "decrease" and change > 0 else "+" if change > 0 else ""
+        parts.append(f"{sign}{points.in_words(round(change * 100))} points")
+    if "tier" in properties or "previous_tier" in properties:
+        parts.append(" to ".join(str(properties.get(name, "no tier")) for name in ("previous_tier", "tier")))
+    for name in ("reason", "reward_name", "location", "device", "method", "platform", "campaign_name", "link_label"):
+        if isinstance(value := properties.get(name), str):
+            parts.append(value)
+    return ", ".join(parts)[:200]
 
 
 def clock(at: datetime, where: tzinfo) -> str:

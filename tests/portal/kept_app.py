@@ -17,6 +17,7 @@ from sqlalchemy import Table
 
 from launch import ports
 from portal import create_app
+from portal.blueprints import limiting
 from portal.blueprints.api import routes
 from portal.config import Settings
 from portal.db import Model, db
@@ -45,6 +46,7 @@ def settings(
     sandbox_port: int,
     portal_port: int,
     apple_settings: dict[str, str],
+    google_settings: dict[str, str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Settings:
     klaviyo = f"http://127.0.0.1:{sandbox_port}"
@@ -57,6 +59,7 @@ def settings(
         klaviyo_client_id=CLIENT_ID,
         klaviyo_client_secret=CLIENT_SECRET,
         **apple_settings,
+        **google_settings,
     )
 
 
@@ -74,6 +77,7 @@ def app(kept: Flask, redis_server: RedisServer) -> Iterator[Flask]:
     yield kept
     redis_server.empty()
     routes._limiter.storage.reset()  # counts wrong keys per address, in this process
+    limiting.forget()
     with kept.app_context(), db.engine.begin() as connection:
         for table in reversed(cast("list[Table]", Model.metadata.sorted_tables)):
             connection.execute(table.delete())

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.sandbox.conftest import KEY, NORDIC, Running, bulk, event, upsert
+from tests.sandbox.test_flows import email, flow, installed_condition, split, webhook
 from tests.sandbox.test_imports import job
 
 klaviyo_api = pytest.importorskip("klaviyo_api", reason="the klaviyo-api package is not installed")
@@ -85,6 +86,20 @@ def test_metrics_accounts_and_flow_triggers_are_understood(klaviyo: Running) -> 
     assert "Placed Order" in {each.attributes.name for each in metrics.data}
     flows = client.Metrics.get_flows_triggered_by_metric("Kmtr00")
     assert [each.attributes.status for each in flows.data] == ["live"]
+
+
+def test_a_flow_with_a_webhook_is_made_read_and_switched_on(klaviyo: Running) -> None:
+    client = sdk(klaviyo)
+    trigger = {"type": "metric", "id": "Kmtr00"}
+    actions = split(installed_condition(), "hook", "mail"), webhook("https://shop.example.com/v1/push"), email()
+    made = client.Flows.create_flow(flow(trigger, *actions))
+    assert made.data.attributes.status == "draft"
+    full = client.Flows.get_flow(made.data.id, additional_fields_flow=["definition"])
+    assert [each["type"] for each in full.data.attributes.definition.actions] == [
+        "conditional-split", "send-webhook", "send-email"]  # fmt: skip
+    attributes = {"status": "live"}
+    client.Flows.update_flow(made.data.id, {"data": {"type": "flow", "id": made.data.id, "attributes": attributes}})
+    assert {each.attributes.status for each in client.Flows.get_flows(filter='equals(status,"live")').data} == {"live"}
 
 
 def test_the_sdk_waits_as_told_and_then_gets_through(start_sandbox: Callable[..., Running]) -> None:

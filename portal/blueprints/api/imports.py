@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any, cast
 
 from flask import Response, g, jsonify, request
@@ -43,7 +44,8 @@ def _receive() -> HistoryImport:
         file = request.files.get("file")
         if file is None:
             raise InvalidError(NO_FILE, field="file")
-        return _upload(file.stream, file.filename or "API upload")
+        with closing(file):
+            return _upload(file.stream, file.filename or "API upload")
     if request.mimetype != "application/json":
         raise UnsupportedMediaError(NO_FILE)
     if read_json(request) != UNSENT:
@@ -120,7 +122,7 @@ def _shown(work: HistoryImport) -> Response:
         id=work.public_id,
         kind=work.kind,
         name=work.name,
-        state=cast("ImportStateOut", work.state.value),
+        state=cast("ImportStateOut", str(work.state)),
         reason=work.reason,
         events=work.found,
         refused=work.refused,

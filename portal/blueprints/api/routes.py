@@ -11,12 +11,12 @@ from flask import Blueprint, Response, g, jsonify, request
 from limits import RateLimitItemPerSecond
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import PathConverter
 
-from portal.db import db, transaction
+from portal.db import db, repeat, transaction
 from portal.errors import PortalError, TooManyError, UnauthorizedError, UnavailableError
 from portal.services import api_keys
 from portal.services.api_keys import LiveKey
@@ -41,8 +41,6 @@ bp.record_once(lambda state: state.app.url_map.converters.update(any_id=_AnyId))
 # Wrong keys cost no look into the database beyond this, per address.
 _WRONG_PER_ADDRESS = RateLimitItemPerSecond(20)
 _limiter = FixedWindowRateLimiter(MemoryStorage())
-WRITE_TRIES = 5
-DEADLOCK = "40P01"
 
 
 def api_key_required(view: Callable[P, R]) -> Callable[P, R]:
@@ -77,18 +75,7 @@ def _authenticate() -> LiveKey:
 
 def write(change: Callable[[], R]) -> R:
     """`change` in a transaction, once more where another request wrote the same rows at this moment."""
-    for _ in range(WRITE_TRIES - 1):
-        try:
-            return _write_once(change)
-        except (IntegrityError, OperationalError) as error:
-            if not _met_another(error):
-                raise
-    return _write_once(change)
-
-
-def _met_another(error: DBAPIError) -> bool:
-    """Another request wrote the same rows, or both waited for each other and PostgreSQL ended ours."""
-    return isinstance(error, IntegrityError) or getattr(error.orig, "sqlstate", None) == DEADLOCK
+    return repeat(lambda: _write_once(change))
 
 
 def _write_once(change: Callable[[], R]) -> R:

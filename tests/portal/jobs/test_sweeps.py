@@ -35,6 +35,7 @@ def test_the_first_switch_on_looks_at_everybody_and_says_how_far_it_is(
     with app.app_context(), transaction():
         db.session.execute(delete(ProfileSync))
     sandbox.plant_profiles({"email": "old@example.com", "properties": {f"{PREFIX}tier": "Blue"}})
+    sandbox.set(import_step_seconds=3600)
     factories.connect(app, sandbox, merchant)
     factories.switch(app, merchant)
     with app.app_context():

@@ -1,0 +1,133 @@
+"""The list of customers: paged by id, and searched by how a name, an address or a number begins.
+
+Every look-up follows an index to few rows, so that a million customers are no slower than fifty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Select, func, select, union_all
+
+from portal.db import LARGEST_ID, db
+from portal.errors import NotFoundError
+from portal.models import CardStatus, Customer, Tier
+from portal.models.card_number import customer_id_of
+from portal.models.customer import ID_PREFIX
+
+PAGE = 50
+MOST_FOUND = 100
+NO_TIER = "none"
+# No character comes after it.
+_LAST = "\U0010ffff"
+
+
+@dataclass(frozen=True)
+class Page:
+    """`next_before` continues the list; None at its end. A search has one page, and says where there is more."""
+
+    customers: Sequence[Customer]
+    next_before: int | None = None
+    more_found: bool = False
+
+
+def find(merchant_id: int, customer_id: int) -> Customer:
+    """Raises `NotFoundError`, also for another merchant's customer."""
+    customer = db.session.scalar(
+        select(Customer)
+        .where(Customer.merchant_id == merchant_id, Customer.id == min(customer_id, LARGEST_ID))
+        .execution_options(populate_existing=True)
+    )
+    if customer is None:
+        raise NotFoundError("There is no such customer.")
+    return customer
+
+
+def page(merchant_id: int, *, sought: str = "", tier: str = "", status: str = "", before: int | None = None) -> Page:
+    """Newest first. `tier` is a tier's id or `NO_TIER`; a filter that does not exist matches nobody."""
+    customers = _filtered(merchant_id, tier, status)
+    if sought:
+        found = db.session.scalars(_search(customers, sought)).all()
+        return Page(found[:MOST_FOUND], more_found=len(found) > MOST_FOUND)
+    if before is not None:
+        customers = customers.where(Customer.id < min(before, LARGEST_ID))
+    rows = db.session.scalars(customers.order_by(Customer.id.desc()).limit(PAGE + 1)).all()
+    return Page(rows[:PAGE], rows[PAGE - 1].id if len(rows) > PAGE else None)
+
+
+def _filtered(merchant_id: int, tier: str, status: str) -> Select[Customer]:
+    query = select(Customer).where(Customer.merchant_id == merchant_id)
+    if tier == NO_TIER:
+        query = query.where(Customer.tier_id.is_(None))
+    elif tier:
+        query = query.where(Customer.tier_id == (int(tier) if tier.isdecimal() and len(tier) < 19 else -1))
+    if status:
+        query = query.where(Customer.card_status == status)
+    return query
+
+
+def tier_names(merchant_id: int) -> dict[str, str]:
+    """What can be filtered by: each tier's id and name."""
+    tiers = db.session.scalars(select(Tier).where(Tier.merchant_id == merchant_id).order_by(Tier.threshold))
+    return {str(tier.id): tier.name for tier in tiers} | {NO_TIER: "No tier"}
+
+
+STATUSES = tuple(status.value for status in CardStatus)
+
+
+# --- search --------------------------------------------------------------------------------------
+
+
+def _search(customers: Select[Customer], sought: str) -> Select[Customer]:
+    """Each way of matching by itself, so that each uses its own index; a few of each are enough."""
+    matches = [
+        customers.with_only_columns(Customer.id).where(condition).limit(MOST_FOUND + 1).subquery()
+        for condition in _conditions(_readable(sought))
+    ]
+    ids = union_all(*(select(match.c.id) for match in matches))
+    return customers.where(Customer.id.in_(ids)).order_by(Customer.id.desc()).limit(MOST_FOUND + 1)
+
+
+def _readable(sought: str) -> str:
+    return " ".join("".join(character for character in sought if character.isprintable()).split())[:200]
+
+
+def _conditions(sought: str) -> Iterator[ColumnElement[bool]]:
+    digits = sought.removeprefix(ID_PREFIX)
+    if digits != sought and digits.isascii() and digits.isdigit():
+        yield Customer.id == min(int(digits[:20]), LARGEST_ID)
+    if (by_card := customer_id_of(sought)) is not None:
+        yield Customer.id == by_card
+    yield Customer.external_id == sought
+    yield Customer.klaviyo_profile_id == sought
+    yield _begins(Customer.email, sought.lower())
+    phone = "".join(character for character in sought if character not in " -().")
+    if phone.removeprefix("+").isdecimal():
+        yield _begins(Customer.phone, "+" + phone.removeprefix("+").removeprefix("00"))
+    first, _, last = sought.partition(" ")
+    for each in _spellings(sought):
+        yield _begins(func.lower(Customer.first_name), each)
+        yield _begins(func.lower(Customer.last_name), each)
+    if last:
+        for one, other in zip(_spellings(first), _spellings(last), strict=False):
+            yield _begins(func.lower(Customer.first_name), one) & _begins(func.lower(Customer.last_name), other)
+
+
+def _spellings(sought: str) -> list[str]:
+    """As `lower()` may have left the name: SQLite's leaves letters beyond A to Z as they are."""
+    low = sought.lower()
+    if low.isascii():
+        return [low]
+    typed = "".join(character.lower() if character.isascii() else character for character in sought)
+    title = low[:1].upper() + low[1:] if not low[:1].isascii() else low
+    return list(dict.fromkeys([low, title, typed]))
+
+
+def _begins(column: ColumnElement[str] | object, text: str) -> ColumnElement[bool]:
+    """In the order of the characters, as the index has it. LIKE would do, if no database had a mind of its own about it."""
+    compared: ColumnElement[str] = column  # type: ignore[assignment]
+    if db.engine.dialect.name == "postgresql":
+        after = compared.op("~>=~", is_comparison=True)(text)
+        return after & compared.op("~<~", is_comparison=True)(text + _LAST)
+    return (compared >= text) & (compared < text + _LAST)
