@@ -129,7 +129,7 @@ def _settled(merchant_id: int, place: int, count: int) -> list[Drawn]:
         .join(ProfileSync, ProfileSync.customer_id == Customer.id)
         .where(Customer.merchant_id == merchant_id, Customer.id >= place)
         .where(ProfileSync.due_at.is_(None), ProfileSync.sent_at.is_not(None), ProfileSync.held.is_(False))
-        .where(ProfileSync.problem.is_(None))
+        .where(ProfileSync.problem.is_(None), or_(*(column.is_not(None) for column in columns[1:])))
         .order_by(Customer.id)
         .limit(count)
     )

@@ -17,7 +17,7 @@ from portal.services.profile_contract import PREFIX
 from tests import factories
 from tests.factories import Shop
 from tests.klaviyo_account import Sandbox
-from tests.portal.jobs.loyal import give_points, know_many, settle_down, syncs, turn
+from tests.portal.jobs.loyal import change_customer, customer_of, give_points, know_many, settle_down, syncs, turn
 
 BALANCE = f"{PREFIX}balance"
 
@@ -68,6 +68,12 @@ def test_only_what_differs_is_repaired(app: Flask, sandbox: Sandbox, shop: Shop)
     assert sandbox.properties(email="c3@example.com")["shoe_size"] == 39
     assert f"{PREFIX}next_reward" not in sandbox.properties(email="c4@example.com")
     assert _check(app, shop).in_step == 30
+
+
+def test_whom_klaviyo_cannot_be_asked_about_is_not_compared(app: Flask, sandbox: Sandbox, shop: Shop) -> None:
+    change_customer(app, shop, customer_of(app, shop, email="c3@example.com"), email=None, klaviyo_profile_id=None)
+    settle_down(app, shop)
+    assert (_check(app, shop).compared, _check(app, shop).missing) == (29, 0)
 
 
 def test_what_klaviyo_cannot_tell_now_is_said(app: Flask, sandbox: Sandbox, shop: Shop) -> None:
