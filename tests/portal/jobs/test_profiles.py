@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -11,7 +12,7 @@ from portal.db import transaction, utcnow
 from portal.jobs import profiles as job
 from portal.klaviyo import profiles as wire
 from portal.models import ConnectionState, Module
-from portal.services import erasing, profile_outbox, profiles, syncing
+from portal.services import erasing, ledger, profile_outbox, profiles, syncing
 from portal.services.outbox import Mode
 from portal.services.profile_contract import PREFIX
 from tests import factories
@@ -283,3 +284,28 @@ def test_a_customer_who_is_erased_is_not_sent_any_more(app: Flask, sandbox: Sand
         job._carry(batch, 10**9)
     assert [each["attributes"]["email"] for each in sandbox.profiles(email=ADA)] == []
     assert sandbox.properties(email="bo@example.com")[f"{PREFIX}balance"] == 4
+
+
+def test_changes_and_sending_at_the_same_time_end_with_the_ledger_at_klaviyo(
+    app: Flask, sandbox: Sandbox, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger, "COALESCE", timedelta(0))
+    monkeypatch.setattr(job, "TURN_SECONDS", 0.2)
+    emails = [f"c{number}@example.com" for number in range(6)]
+    for email in emails:
+        give_points(app, shop, 1, email=email)
+
+    def change(lane: int) -> None:
+        for number in range(18):
+            give_points(app, shop, 1, email=emails[(number * (lane + 1)) % len(emails)])
+
+    with ThreadPoolExecutor(3) as pool:
+        lanes = [pool.submit(change, lane) for lane in range(2)]
+        while not all(lane.done() for lane in lanes):
+            turn(app, shop)
+        for lane in lanes:
+            lane.result()
+    settle_down(app, shop)
+    told = {email: sandbox.properties(email=email)[f"{PREFIX}balance"] for email in emails}
+    assert told == {email: customer_of(app, shop, email=email).balance / 100 for email in emails}
+    assert sum(told.values()) == len(emails) + 2 * 18
