@@ -137,15 +137,6 @@ class Stack:
         finally:
             engine.dispose()
 
-    def change(self, statement: str) -> None:
-        """In the portal's database; to set the stage before a benchmark runs."""
-        engine = create_engine(self.database_url)
-        try:
-            with engine.begin() as connection:
-                connection.execute(text(statement))
-        finally:
-            engine.dispose()
-
     def memory(self) -> dict[str, float]:
         """Resident MB of each process; a server with children names each of them."""
         found = {}
