@@ -30,6 +30,7 @@ def history(database: str, baseline_seconds: float = 61.0) -> None:
     """With Klaviyo's limits: every event once, every balance and every tier right, and how long that took."""
     with running(database, limits=True) as stack:
         stack.start_delivering()
+        time.sleep(3)  # what the connection itself brings about is over
         before = stack.ledger()["events_recorded"]
         rows = list(past(FILE))
         ready = _upload(stack, (json.dumps(row).encode() + b"\n" for row in rows))
