@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+from collections.abc import Callable
 
 from bench.delivery import with_limits, without_limits
 from bench.history import history, history_memory
@@ -12,10 +13,11 @@ from bench.ingest import ingest
 from bench.lag import lag
 from bench.memory import memory
 from bench.passes import passes
+from bench.properties import properties
 from bench.pushes import pushes
 from bench.stack import DATABASES
 
-BENCHMARKS = {
+BENCHMARKS: dict[str, Callable[[str], None]] = {
     "delivery": with_limits,
     "delivery-unlimited": without_limits,
     "history": history,
@@ -23,6 +25,7 @@ BENCHMARKS = {
     "ingest": ingest,
     "lag": lag,
     "memory": memory,
+    "properties": properties,
 }
 WITHOUT_DATABASE = {"passes": passes, "pushes": pushes}
 
@@ -32,6 +35,7 @@ def main() -> None:
     names = [*BENCHMARKS, *WITHOUT_DATABASE]
     parser.add_argument("what", nargs="*", choices=[[], *names], metavar="what", help=", ".join(names))
     parser.add_argument("--database", choices=DATABASES, help="both, one after the other, if left out")
+    parser.add_argument("--customers", type=int, default=100_000, help="of how many `properties` are sent")
     options = parser.parse_args()
     print(f"{os.cpu_count()} cores, Python {platform.python_version()}")
     for name in options.what or names:
@@ -39,7 +43,10 @@ def main() -> None:
             WITHOUT_DATABASE[name]()
             continue
         for database in [options.database] if options.database else DATABASES:
-            BENCHMARKS[name](database)
+            if name == "properties":
+                properties(database, options.customers)
+            else:
+                BENCHMARKS[name](database)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ def lag(database: str, seconds: int = 30) -> None:
         time.sleep(3)
         steady = _measure(stack, bodies(PER_SECOND * seconds, 1), 1 / PER_SECOND)
         burst = _measure(stack, bodies(1_000, 500), 0)
-    p50, p95, b50 = _cut(steady, 50), _cut(steady, 95), _cut(burst, 50)
+    p50, p95, b50 = cut(steady, 50), cut(steady, 95), cut(burst, 50)
     print(
         f"lag, {PER_SECOND} events/s, {database}: p50 {p50:.3f} s, p95 {p95:.3f} s from our 202 to Klaviyo's; "
         f"a burst of 1,000: p50 {b50:.3f} s, ratio {b50 / p50:.1f}"
@@ -43,5 +43,5 @@ def _measure(stack: Stack, requests: list[bytes], pause: float) -> list[float]:
     return [max(0.0, calls[int(row.calls.split()[-1])] - told[row.event_id]) for row in carried if row.event_id in told]
 
 
-def _cut(seconds: list[float], percent: int) -> float:
+def cut(seconds: list[float], percent: int) -> float:
     return quantiles(seconds, n=100)[percent - 1]
