@@ -39,6 +39,7 @@ from portal.blueprints import (
     tiers,
     till,
     trial,
+    wallet_cards,
 )
 from portal.blueprints import settings as settings_pages
 from portal.config import Settings
@@ -73,6 +74,7 @@ BLUEPRINTS = (
     tiers.bp,
     till.bp,
     trial.bp,
+    wallet_cards.bp,
 )
 
 

@@ -20,7 +20,7 @@ from portal.crypto import SealError
 from portal.db import db, utcnow
 from portal.exchange import exchange
 from portal.models import Connection
-from portal.services import status
+from portal.services import status, wallet_setup
 
 FREE_BYTES = 500 << 20
 OLDEST_REDIS = (6, 2)
@@ -44,6 +44,8 @@ def examine(settings: Settings) -> list[Finding]:
         "Sending": _sending,
         "Klaviyo app": _klaviyo_app,
         "Klaviyo": _klaviyo,
+        "Apple Wallet": _apple_wallet,
+        "Google Wallet": _google_wallet,
         "Encryption keys": _encryption_keys,
         "Disk": _disk,
     }
@@ -163,6 +165,22 @@ def _encryption_keys(_settings: Settings) -> tuple[bool, str]:
             f"{unreadable} stored tokens cannot be opened. Put the old key back behind the new one in PORTAL_ENCRYPTION_KEYS.",
         )
     return True, f"open the tokens of every connection ({len(connections)})."
+
+
+def _apple_wallet(_settings: Settings) -> tuple[bool, str]:
+    """The portal's own certificate; merchants see theirs under Settings > Wallet cards."""
+    trouble, ends = wallet_setup.examine_portal_certificate()
+    if trouble:
+        return False, trouble
+    if ends is None:
+        return True, "no certificate of the portal's own; each merchant brings one."
+    days = (ends - utcnow()).days
+    return days > wallet_setup.WARN_DAYS[1], f"the certificate ends in {days} days; see docs/wallet.md."
+
+
+def _google_wallet(_settings: Settings) -> tuple[bool, str]:
+    trouble = wallet_setup.examine_portal_account()
+    return not trouble, trouble or "the service account can be read, or each merchant brings one."
 
 
 def _disk(settings: Settings) -> tuple[bool, str]:

@@ -76,6 +76,8 @@ def unregister(device: str, pass_type: str, serial: str) -> tuple[str, int]:
 def changed(device: str, pass_type: str) -> tuple[Response, int] | tuple[str, int]:
     """Serial numbers of what changed; 204 where nothing did, and for whoever is not known."""
     _check_device(device)
+    if not pass_type.isprintable():
+        return "", 204
 
     def write() -> passkit.Changed | None:
         with transaction():

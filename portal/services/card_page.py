@@ -48,7 +48,7 @@ class CardPage:
 
 def holder_of(slug: str, token: str) -> Holder | None:
     """None for a token that is not, or no longer, anybody's."""
-    if not 0 < len(token) <= LONGEST_TOKEN or not token.isascii():
+    if not 0 < len(token) <= LONGEST_TOKEN or not (slug + token).isprintable():
         return None
     query = (
         select(Merchant, Customer)

@@ -14,7 +14,7 @@ from portal.db import db, utcnow
 from portal.errors import ConflictError, InvalidError, PortalError
 from portal.models import Customer
 from portal.models.customer import new_link_token
-from portal.services import directory, ledger
+from portal.services import cards, directory, ledger
 from portal.services.customers import NAMES, Identifiers
 from portal.services.registering import DETAILS, Entry, register
 
@@ -82,4 +82,5 @@ def renew_link(merchant_id: int, customer_id: int) -> Customer:
     db.session.flush()
     if customer.reachable:
         ledger.mark_profiles(merchant_id, [customer_id], utcnow())
+    cards.touch(merchant_id, [customer_id])  # the links on the card carry it
     return customer

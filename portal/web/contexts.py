@@ -26,6 +26,7 @@ from portal.services import (
     sweeps,
     trying,
     unsent,
+    wallet_setup,
 )
 from portal.services.history_rows import ENCODINGS
 from portal.services.import_progress import KLAVIYO_RATE, progress_of
@@ -36,7 +37,8 @@ LISTED = 50
 
 
 def home_today() -> dict[str, Any]:
-    return {"home": status.home(merchant_id(), utcnow()), "now": utcnow()}
+    now = utcnow()
+    return {"home": status.home(merchant_id(), now), "wallet": wallet_setup.warnings(merchant_id(), now), "now": now}
 
 
 def status_panel() -> dict[str, Any]:

@@ -48,6 +48,7 @@ MAIN = (
 SETTINGS = (
     Entry("Programme", "settings.programme", "shop", ("settings.programme", "settings.save_programme")),
     Entry("Integrations", "integrations.index", "plug", ("integrations.", "history.", "oauth.")),
+    Entry("Wallet cards", "wallet_cards.index", "wallet2", ("wallet_cards.",)),
     Entry("API keys", "api_keys.index", "key", ("api_keys.",), owner_only=True),
     Entry("Team", "team.index", "people", ("team.",)),
     Entry("Audit log", "settings.audit_log", "journal-text", ("settings.audit_log",)),

@@ -134,11 +134,15 @@ def _other_pass_type(wallet: Wallet) -> None:
     wallet.pass_type = "pass.com.example.other"
 
 
+def _odd_serial(wallet: Wallet) -> None:
+    wallet.card = Card(serial="%00", merchant_id=wallet.card.merchant_id)
+
+
 def _odd_token(wallet: Wallet) -> None:
     wallet.token = "ü\x7f"
 
 
-@pytest.mark.parametrize("spoil", [_other_token, _no_token, _other_pass_type, _odd_token])
+@pytest.mark.parametrize("spoil", [_other_token, _no_token, _other_pass_type, _odd_serial, _odd_token])
 def test_without_the_cards_token_everything_is_refused(
     app: Flask, wallet: Wallet, spoil: Callable[[Wallet], None]
 ) -> None:
