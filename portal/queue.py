@@ -20,14 +20,16 @@ log = logging.getLogger(__name__)
 
 DELIVERIES = "deliveries"
 CARDS = "cards"
+PUSHES = "pushes"
 PROFILES = "profiles"
 UPKEEP = "upkeep"
 IMPORTS = "imports"
 # Workers drain every queue named here, in this order.
-QUEUES = (DELIVERIES, CARDS, PROFILES, UPKEEP, IMPORTS)
+QUEUES = (DELIVERIES, PUSHES, CARDS, PROFILES, UPKEEP, IMPORTS)
 
 DRAIN = "portal.jobs.deliveries.drain"
 PUBLISH = "portal.jobs.cards.publish"
+SEND = "portal.jobs.pushes.send"
 SYNC = "portal.jobs.profiles.sync"
 DRIFT = "portal.jobs.drift.check"
 REVOKE = "portal.jobs.tokens.revoke"
@@ -38,7 +40,7 @@ EXAMPLES = "portal.jobs.examples.send"
 IMPORT = "portal.jobs.imports.advance"
 
 # A queue that is rung for has one job: a turn for one merchant.
-BELLS = {DELIVERIES: DRAIN, CARDS: PUBLISH, PROFILES: SYNC}
+BELLS = {DELIVERIES: DRAIN, CARDS: PUBLISH, PUSHES: SEND, PROFILES: SYNC}
 
 TIMEOUT_SECONDS = 0.25
 SILENCE_SECONDS = 5.0

@@ -44,7 +44,7 @@ def index() -> ResponseReturnValue:
 
 def _log() -> dict[str, Any]:
     filters = carry_over(FILTERS)
-    if filters.get("event") not in catalogue.BY_TYPE:
+    if filters.get("event") not in catalogue.RECORDED:
         filters.pop("event", None)
     if filters.get("state") not in STATES:
         filters.pop("state", None)
@@ -60,9 +60,9 @@ def _log() -> dict[str, Any]:
         "page": page,
         "filters": filters,
         "before": before,
-        "event_types": catalogue.EVENT_TYPES,
+        "event_types": catalogue.RECORDED.values(),
         "has_failed": activity.has_failed(merchant_id()),
-        "metrics": {entry.type: entry.metric for entry in catalogue.EVENT_TYPES},
+        "metrics": {entry.type: entry.metric for entry in catalogue.RECORDED.values()},
         # What the field offers: an hour ago, as the merchant's clock shows it.
         "since": f"{utcnow().astimezone(zone()) - timedelta(hours=1):%Y-%m-%dT%H:%M}",
     }
@@ -71,7 +71,7 @@ def _log() -> dict[str, Any]:
 @bp.get("/<int:event_id>")
 @login_required
 def event(event_id: int) -> ResponseReturnValue:
-    return render_template("activity/event.html", **contexts.delivery(event_id), by_type=catalogue.BY_TYPE)
+    return render_template("activity/event.html", **contexts.delivery(event_id), by_type=catalogue.RECORDED)
 
 
 @bp.get("/delivery/<int:event_id>")

@@ -26,6 +26,7 @@ from portal.jobs import (
     examples,
     imports,
     profiles,
+    pushes,
     reviews,
     tokens,
 )
@@ -72,6 +73,7 @@ def tick() -> None:
     for merchant_id in profiles.merchants_due():
         if not queue.ring(merchant_id, queue.PROFILES):
             _alone(profiles.take_turn, merchant_id)
+    _alone(pushes.ring_for_due)
     _alone(cards.ring_for_due)
     _alone(checks.ring_for_due)
     _alone(drift.ring_for_waiting)

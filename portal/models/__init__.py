@@ -40,6 +40,16 @@ from portal.models.profile import (
     ProfileSync,
     SentValue,
 )
+from portal.models.push import (
+    Push,
+    PushReason,
+    PushRefusal,
+    PushRules,
+    PushSource,
+    PushState,
+    PushSuppression,
+    PushTarget,
+)
 from portal.models.segment import Segment
 from portal.models.segment_member import SegmentChange, SegmentMember, SegmentReach, Way, is_member
 from portal.models.segment_run import RunState, SegmentPart, SegmentRun
@@ -109,6 +119,14 @@ __all__ = [
     "ProfileSweep",
     "ProfileSync",
     "Programme",
+    "Push",
+    "PushReason",
+    "PushRefusal",
+    "PushRules",
+    "PushSource",
+    "PushState",
+    "PushSuppression",
+    "PushTarget",
     "Redemption",
     "Registration",
     "Reward",

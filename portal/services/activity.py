@@ -14,7 +14,7 @@ from portal.errors import InvalidError, NotFoundError
 from portal.klaviyo import bodies
 from portal.models import Call, Customer, Delivery, DeliveryState, Event, Unsent, in_state
 from portal.services import customers
-from portal.services.catalogue import BY_TYPE
+from portal.services.catalogue import RECORDED
 
 STATES = {"waiting": DeliveryState.PENDING, "delivered": DeliveryState.DELIVERED, "failed": DeliveryState.DEAD}
 NOT_SENT = "not_sent"
@@ -95,7 +95,7 @@ def page(
     if state:
         query = _with_state(query, merchant_id, state)
     if event_type:
-        if event_type not in BY_TYPE:
+        if event_type not in RECORDED:
             raise InvalidError("There is no such event.", field="event")
         query = query.where(Event.type == event_type)
     if customer:

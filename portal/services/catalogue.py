@@ -212,9 +212,25 @@ EVENT_TYPES: tuple[EventType, ...] = (
     ),
 )
 
+# Beside the 18: nobody tells us of it, it is recorded where a merchant wants to hear of pushes.
+PUSH_OUTCOME = EventType(
+    "push_outcome",
+    "Wallet push outcome",
+    "What became of a push to the customer's card.",
+    "Push, where you want it told",
+    (
+        _text("outcome", "skipped", "What became of it", "delivered", "skipped", "failed"),
+        _text("reason", "no_installed_pass", "Why it was skipped or failed"),
+        _id("push_id", "psh_42", "The push's id"),
+        _text("message", "Your reward is ready!", "What it said"),
+    ),
+)
+
 BY_TYPE: dict[str, EventType] = {entry.type: entry for entry in EVENT_TYPES}
+# Every type that may have been recorded.
+RECORDED: dict[str, EventType] = {**BY_TYPE, PUSH_OUTCOME.type: PUSH_OUTCOME}
 # Of each type, the common properties that are not its own as well.
 COMPUTED: dict[str, frozenset[str]] = {
     entry.type: frozenset(prop.name for prop in COMMON) - {prop.name for prop in entry.properties}
-    for entry in EVENT_TYPES
+    for entry in RECORDED.values()
 }

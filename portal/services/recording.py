@@ -37,7 +37,7 @@ from portal.models import (
     Unsent,
 )
 from portal.services import cards, customers, ledger
-from portal.services.catalogue import BY_TYPE, COMPUTED
+from portal.services.catalogue import COMPUTED, RECORDED
 from portal.services.customers import Identifiers, Person
 from portal.services.effects import (
     BALANCE_CHANGED,
@@ -217,7 +217,7 @@ class Recording:
                 klaviyo_profile_id=person.klaviyo_profile_id, email=person.email, phone=person.phone
             ),
             "payload": bodies.event_of(
-                metric=BY_TYPE[happening.type].metric,
+                metric=RECORDED[happening.type].metric,
                 unique_id=event_id,
                 time=happening.occurred_at,
                 properties=to_json(properties).decode(),

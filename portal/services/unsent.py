@@ -12,7 +12,7 @@ from portal.bulk import insert_rows
 from portal.db import db, one_of, utcnow
 from portal.klaviyo import bodies
 from portal.models import Customer, Delivery, DeliveryState, Event, EventChoice, HistoryImport, ImportState, Unsent
-from portal.services.catalogue import BY_TYPE
+from portal.services.catalogue import RECORDED
 from portal.services.imports import turn_to
 
 AT_ONCE = 500
@@ -92,7 +92,7 @@ def _delivery(event: Event, customer: Customer, now: datetime) -> dict[str, Any]
             klaviyo_profile_id=customer.klaviyo_profile_id, email=customer.email, phone=customer.phone
         ),
         "payload": bodies.event_of(
-            metric=BY_TYPE[event.type].metric,
+            metric=RECORDED[event.type].metric,
             unique_id=event.event_id,
             time=event.occurred_at,
             properties=event.properties,

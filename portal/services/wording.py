@@ -24,11 +24,12 @@ _MESSAGES = {
     "literal_error": f"must be one of {', '.join(BY_TYPE)}",
 }
 
-EVENT, CUSTOMER = "The event", "The customer"
+EVENT, CUSTOMER, PUSH = "The event", "The customer", "The push"
 _EXAMPLES = {
     "customer": '{"email": "ada@example.com"}',
     EVENT: '{"id": "order-1042", "type": "balance_changed", ...}',
     CUSTOMER: '{"email": "ada@example.com", "first_name": "Ada"}',
+    PUSH: '{"customer_id": "10422", "message": "Your reward is ready!"}',
 }
 
 

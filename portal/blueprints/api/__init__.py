@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from portal.blueprints.api import customers, describing, events, imports
+from portal.blueprints.api import customers, describing, events, imports, push
 from portal.blueprints.api.routes import bp
 
 # Importing the modules of the resources registers their routes.
-__all__ = ["bp", "customers", "describing", "events", "imports"]
+__all__ = ["bp", "customers", "describing", "events", "imports", "push"]

@@ -17,7 +17,7 @@ from portal.errors import InvalidError, PortalError
 from portal.models import Delivery, Event
 from portal.models.customer import ID_PREFIX
 from portal.services import activity, events
-from portal.services.catalogue import BY_TYPE
+from portal.services.catalogue import RECORDED
 from portal.services.events import Outcome
 from portal.services.hearing import hear
 from portal.services.recording import Told
@@ -100,7 +100,7 @@ def show_event(event_id: str) -> Response:
     shown = EventOut(
         id=event.event_id,
         type=event.type,
-        metric=BY_TYPE[event.type].metric,
+        metric=RECORDED[event.type].metric,
         customer_id=f"{ID_PREFIX}{event.customer_id}",
         occurred_at=event.occurred_at,
         received_at=event.received_at,

@@ -10,7 +10,9 @@ from openapi_pydantic.util import PydanticSchema, construct_open_api_with_schema
 
 from portal.blueprints.api import openapi_imports
 from portal.blueprints.api.customer_schemas import CustomerOut, CustomersIn, CustomersOut, ErasedOut
+from portal.blueprints.api.push_schemas import PushAccepted, PushOut
 from portal.blueprints.api.schemas import ErrorOut, EventOut, EventsIn, EventsOut
+from portal.services.push_orders import PushIn
 from portal.services.telling import CustomerAloneIn, EventIn
 
 INTRODUCTION = (
@@ -31,8 +33,9 @@ def _errors(*statuses: int) -> dict[str, Any]:
     words = {
         400: "The body is not JSON.",
         401: "The API key is missing, unknown or revoked.",
+        403: "Pushes are paused.",
         404: "There is no such thing.",
-        409: "Another event was recorded under this id.",
+        409: "Another one was taken under this id or key.",
         413: "The body is too large.",
         415: "The body is not sent as JSON.",
         422: "A field is wrong; `field` names it.",
@@ -81,6 +84,47 @@ _OPERATIONS: dict[str, Any] = {
                 }
             ],
             "responses": {"200": _json(EventOut, "The event and its delivery."), **_errors(401, 404, 429)},
+        }
+    },
+    "/v1/push": {
+        "post": {
+            "operationId": "push",
+            "summary": "Put a message on a customer's lock screen",
+            "description": "What Klaviyo's flows call. The identifiers are tried in the order of the list, and blank ones are absent. "
+            "A repeat within 48 hours is answered the same and shown once. A customer without a card on a phone is 422 "
+            "`no_installed_pass`, one that nobody knows 404 `customer_not_found`. 429 and 503 are the only answers after which trying "
+            "again helps.",
+            "parameters": [
+                {
+                    "name": "Idempotency-Key",
+                    "in": "header",
+                    "required": False,
+                    "description": "As `idempotency_key` in the body.",
+                    "schema": {"type": "string", "maxLength": 200},
+                }
+            ],
+            "requestBody": {"required": True, "content": {"application/json": {"schema": _schema(PushIn)}}},
+            "responses": {
+                "200": _json(PushAccepted, "Checked only (`dry_run`)."),
+                "202": _json(PushAccepted, "Taken."),
+                **_errors(400, 401, 403, 404, 409, 413, 415, 422, 429, 503),
+            },
+        }
+    },
+    "/v1/push/{id}": {
+        "get": {
+            "operationId": "getPush",
+            "summary": "See what became of a push",
+            "parameters": [
+                {
+                    "name": "id",
+                    "in": "path",
+                    "required": True,
+                    "description": "The push's id, as its answer gave it.",
+                    "schema": {"type": "string", "examples": ["psh_42"]},
+                }
+            ],
+            "responses": {"200": _json(PushOut, "The outcome for each device."), **_errors(401, 404, 429)},
         }
     },
     "/v1/customers": {

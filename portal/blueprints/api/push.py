@@ -1,0 +1,120 @@
+"""`POST /v1/push`, which Klaviyo's flows call, and `GET /v1/push/{id}`.
+
+Klaviyo repeats 429, 500, 502 and 503 up to 17 times in a day and skips everything else: what cannot get better is none of these,
+and trouble of ours is always 503.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from flask import Response, g, jsonify, request
+from limits import RateLimitItemPerSecond
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+from sqlalchemy.exc import SQLAlchemyError
+
+from portal.blueprints.api.push_schemas import PushAccepted, PushDevice, PushOut
+from portal.blueprints.api.reading import read_json
+from portal.blueprints.api.routes import api_key_required, bp, write
+from portal.db import db, transaction, utcnow
+from portal.errors import InvalidError, PortalError, TooManyError, UnavailableError
+from portal.models import PushReason, PushState
+from portal.models.customer import ID_PREFIX
+from portal.services import push_refusals, push_reports, pushing
+from portal.services.push_orders import hear_push
+from portal.services.strict_json import MalformedError
+
+log = logging.getLogger(__name__)
+
+MOST_BYTES = 32_000
+# For each key and process: a flow that fires for a whole segment is slowed down, and comes again by itself.
+_PER_KEY = RateLimitItemPerSecond(200)
+_limiter = MovingWindowRateLimiter(MemoryStorage())
+HEADER = "Idempotency-Key"
+FROM_A_TEMPLATE = (
+    " If a template made it, one of its values has a quotation mark or a line break in it: "
+    "leave names and other free texts out of the body."
+)
+
+
+@bp.post("/push")
+@api_key_required
+def push() -> tuple[Response, int]:
+    if not _limiter.hit(_PER_KEY, str(g.api_key.id)):
+        raise TooManyError("Too many pushes at once. Klaviyo tries again by itself.", retry_after=1)
+    try:
+        return _push()
+    except (TooManyError, UnavailableError, SQLAlchemyError):
+        raise
+    except PortalError as error:
+        _keep(error)
+        raise
+    except Exception as error:
+        log.exception("push not taken")
+        raise UnavailableError("Something went wrong on our side. Nothing was sent; try again.") from error
+
+
+def _push() -> tuple[Response, int]:
+    order = hear_push(_document(), _header_key())
+    merchant_id, now = g.merchant_id, utcnow()
+    accepted = write(lambda: pushing.accept(merchant_id, order, now))
+    if isinstance(accepted, InvalidError):
+        raise accepted
+    shown = PushAccepted(
+        id=accepted.push.public_id if accepted.push else None,
+        status="accepted" if accepted.push else "checked",
+        customer_id=f"{ID_PREFIX}{accepted.customer_id}",
+        channels=list(accepted.wallets),
+    )
+    return jsonify(shown.model_dump(mode="json")), 202 if accepted.push else 200
+
+
+def _document() -> dict[str, Any]:
+    try:
+        return read_json(request, most=MOST_BYTES)
+    except MalformedError as error:
+        raise MalformedError(error.message + FROM_A_TEMPLATE) from error
+
+
+def _header_key() -> str | None:
+    key = request.headers.get(HEADER, "").strip()
+    if len(key) > 200 or not key.isprintable():
+        raise InvalidError(f"{HEADER} must be at most 200 plain characters.", field=HEADER)
+    return key or None
+
+
+def _keep(error: PortalError) -> None:
+    """For the merchant to see; the answer does not wait for a database that is away."""
+    merchant_id = g.merchant_id
+    try:
+        db.session.rollback()
+        with transaction():
+            push_refusals.note(merchant_id, error, utcnow())
+    except SQLAlchemyError as trouble:
+        log.warning("a refusal was not kept", extra={"error": type(trouble).__name__})
+
+
+@bp.get("/push/<push_id>")
+@api_key_required
+def show_push(push_id: str) -> Response:
+    """The outcome for each device."""
+    found = push_reports.report(pushing.find_public(g.merchant_id, push_id))
+    each = found.push
+    shown = PushOut(
+        id=each.public_id,
+        state=PushState(each.state),
+        reason=PushReason(each.reason) if each.reason else None,
+        customer_id=f"{ID_PREFIX}{each.customer_id}",
+        title=each.title,
+        message=each.message,
+        url=each.url,
+        channels=each.wallets,
+        created_at=each.created_at,
+        expires_at=each.expires_at,
+        sent_at=each.sent_at,
+        settled_at=each.settled_at,
+        devices=[PushDevice(channel=one.wallet, state=one.state, detail=one.words, at=one.at) for one in found.phones],
+    )
+    return jsonify(shown.model_dump(mode="json"))
