@@ -165,3 +165,42 @@ MIXED: dict[str, Any] = {
 def at_klaviyo(entry: EventType) -> dict[str, Any]:
     """An event as it stands on a profile's timeline in Klaviyo."""
     return {"metric": entry.metric, "time": "2026-11-23T08:30:00+00:00", "properties": entry.example}
+
+
+_ASKED: dict[str, Any] = {
+    "customer_id": "10422",
+    "message": "Your reward is ready!",
+    "url": "https://yourstore.com/rewards",
+}
+_ACCEPTED = {"id": "psh_42", "status": "accepted", "customer_id": "cus_42", "channels": ["apple"]}
+BY_OPERATION |= {
+    "push": {
+        "0": _ASKED,
+        "200": {**_ACCEPTED, "id": None, "status": "checked"},
+        "202": _ACCEPTED,
+    },
+    "getPush": {
+        "200": {
+            "id": "psh_42",
+            "state": "delivered",
+            "reason": None,
+            "customer_id": "cus_42",
+            "title": None,
+            "message": _ASKED["message"],
+            "url": _ASKED["url"],
+            "channels": ["apple"],
+            "created_at": "2026-11-25T08:30:00Z",
+            "expires_at": None,
+            "sent_at": "2026-11-25T08:30:00.120000Z",
+            "settled_at": "2026-11-25T08:30:01.850000Z",
+            "devices": [
+                {
+                    "channel": "apple",
+                    "state": "delivered",
+                    "detail": "The iPhone has fetched the card and shows the message",
+                    "at": "2026-11-25T08:30:01.640000Z",
+                }
+            ],
+        }
+    },
+}
