@@ -1,4 +1,4 @@
-"""A push appears once on the customer's iPhone and Android phone, whatever dies in between; what became of it is known, and told to Klaviyo."""
+"""A push appears once on the iPhone and once on the Android phone, whatever dies; what became of it is known and told to Klaviyo."""
 
 from __future__ import annotations
 
