@@ -176,7 +176,6 @@ _ACCEPTED = {"id": "psh_42", "status": "accepted", "customer_id": "cus_42", "cha
 BY_OPERATION |= {
     "push": {
         "0": _ASKED,
-        "200": {**_ACCEPTED, "id": None, "status": "checked"},
         "202": _ACCEPTED,
     },
     "getPush": {

@@ -105,8 +105,7 @@ _OPERATIONS: dict[str, Any] = {
             ],
             "requestBody": {"required": True, "content": {"application/json": {"schema": _schema(PushIn)}}},
             "responses": {
-                "200": _json(PushAccepted, "Checked only (`dry_run`)."),
-                "202": _json(PushAccepted, "Taken."),
+                "202": _json(PushAccepted, "Taken; with `dry_run` only checked."),
                 **_errors(400, 401, 403, 404, 409, 413, 415, 422, 429, 503),
             },
         }

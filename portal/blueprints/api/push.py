@@ -68,7 +68,7 @@ def _push() -> tuple[Response, int]:
         customer_id=f"{ID_PREFIX}{accepted.customer_id}",
         channels=list(accepted.wallets),
     )
-    return jsonify(shown.model_dump(mode="json")), 202 if accepted.push else 200
+    return jsonify(shown.model_dump(mode="json")), 202
 
 
 def _document() -> dict[str, Any]:

@@ -129,7 +129,7 @@ def test_a_customer_without_a_card_is_422_kept_once_and_may_be_tried_again_with_
 def test_a_late_push_has_expired_and_a_dry_run_keeps_nothing(app: Flask, client: FlaskClient, merchant: Shop) -> None:
     _customer(app, merchant)
     checked = _push(client, merchant, {**PUBLISHED, "dry_run": True})
-    assert (checked.status_code, checked.get_json()["status"], _kept(app)) == (200, "checked", [])
+    assert (checked.status_code, checked.get_json()["status"], _kept(app)) == (202, "checked", [])
     late = _push(client, merchant, {**PUBLISHED, "expires_at": "2020-01-01T00:00:00Z"})
     assert (late.status_code, error_of(late)["code"]) == (422, "expired")
 
