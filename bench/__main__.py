@@ -7,6 +7,7 @@ import os
 import platform
 from collections.abc import Callable
 
+from bench.cards import cards
 from bench.delivery import with_limits, without_limits
 from bench.history import history, history_memory
 from bench.ingest import ingest
@@ -18,6 +19,7 @@ from bench.pushes import pushes
 from bench.stack import DATABASES
 
 BENCHMARKS: dict[str, Callable[[str], None]] = {
+    "cards": cards,
     "delivery": with_limits,
     "delivery-unlimited": without_limits,
     "history": history,
