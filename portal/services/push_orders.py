@@ -125,7 +125,9 @@ class PushOrder:
     source: PushSource = PushSource.API
 
 
-def hear_push(document: dict[str, Any], header_key: str | None = None) -> PushOrder:
+def hear_push(
+    document: dict[str, Any], header_key: str | None = None, *, source: PushSource = PushSource.API
+) -> PushOrder:
     """Raises `InvalidError` that names the field and the remedy."""
     if header_key and not str(document.get("idempotency_key") or "").strip():
         document = {**document, "idempotency_key": header_key}
@@ -144,6 +146,7 @@ def hear_push(document: dict[str, Any], header_key: str | None = None) -> PushOr
         dry_run=told.dry_run,
         key=key_of(told.idempotency_key) if told.idempotency_key else key_of("", json.dumps(said, sort_keys=True)),
         digest=digest,
+        source=source,
     )
 
 

@@ -52,6 +52,14 @@ MONTHS = (
     "December",
 )
 
+PUSH_STATES = {
+    "waiting": ("Waiting", "clock", "wait"),
+    "sent": ("On its way", "hourglass-split", "wait"),
+    "delivered": ("Delivered", "check-circle-fill", "ok"),
+    "skipped": ("Skipped", "dash-circle", "off"),
+    "failed": ("Not shown", "x-octagon-fill", "bad"),
+}
+
 IMPORT_STATES = {
     "checking": ("Being checked", "hourglass-split", "wait"),
     "ready": ("Ready to start", "hand-index", "warn"),
@@ -83,7 +91,12 @@ def init_app(app: Flask) -> None:
     )
     app.jinja_env.tests.update(endless=endless)
     app.jinja_env.globals.update(
-        state_of=state_of, states=STATES, import_states=IMPORT_STATES, cards=CARDS, channels=CHANNELS
+        state_of=state_of,
+        states=STATES,
+        import_states=IMPORT_STATES,
+        push_states=PUSH_STATES,
+        cards=CARDS,
+        channels=CHANNELS,
     )
 
 

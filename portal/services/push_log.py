@@ -1,0 +1,50 @@
+"""A merchant's pushes, newest first, and the rules for them; paged by id. Read-only but for the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import joinedload
+
+from portal.db import LARGEST_ID, db
+from portal.models import Push, PushRules, PushSource, PushState
+from portal.services import customers
+
+PAGE = 50
+
+
+def page(
+    merchant_id: int, *, state: str | None = None, customer: str | None = None, before: int | None = None
+) -> tuple[Sequence[Push], int | None]:
+    """The pushes, and where the list goes on; None at its end."""
+    query = select(Push).where(Push.merchant_id == merchant_id).options(joinedload(Push.customer))
+    if state in set(PushState):
+        query = query.where(Push.state == state)
+    if customer:
+        query = query.where(Push.customer_id.in_([found.id for found in customers.search(merchant_id, customer)]))
+    if before is not None:
+        query = query.where(Push.id < min(before, LARGEST_ID))
+    rows = db.session.scalars(query.order_by(Push.id.desc()).limit(PAGE + 1)).all()
+    return rows[:PAGE], rows[PAGE - 1].id if len(rows) > PAGE else None
+
+
+def last_called_at(merchant_id: int) -> datetime | None:
+    """When the webhook was last taken."""
+    query = select(func.max(Push.id)).where(Push.merchant_id == merchant_id, Push.source == PushSource.API)
+    newest = db.session.scalar(query)
+    return db.session.get_one(Push, newest).created_at if newest else None
+
+
+def rules(merchant_id: int) -> PushRules:
+    """Those that apply; a row that is not kept where nobody has set any."""
+    return db.session.get(PushRules, merchant_id) or PushRules(
+        merchant_id=merchant_id, paused=False, tells_klaviyo=False
+    )
+
+
+def set_rules(merchant_id: int, *, paused: bool, tells_klaviyo: bool, most_per_day: int | None) -> None:
+    kept = db.session.get(PushRules, merchant_id) or PushRules(merchant_id=merchant_id)
+    kept.paused, kept.tells_klaviyo, kept.most_per_day = paused, tells_klaviyo, most_per_day
+    db.session.add(kept)
