@@ -23,9 +23,10 @@ CARDS = "cards"
 PUSHES = "pushes"
 PROFILES = "profiles"
 UPKEEP = "upkeep"
+CAMPAIGNS = "campaigns"
 IMPORTS = "imports"
 # Workers drain every queue named here, in this order.
-QUEUES = (DELIVERIES, PUSHES, CARDS, PROFILES, UPKEEP, IMPORTS)
+QUEUES = (DELIVERIES, PUSHES, CARDS, PROFILES, UPKEEP, CAMPAIGNS, IMPORTS)
 
 DRAIN = "portal.jobs.deliveries.drain"
 PUBLISH = "portal.jobs.cards.publish"
@@ -37,6 +38,7 @@ CHECK = "portal.jobs.checks.check"
 REVIEW = "portal.jobs.reviews.review"
 ERASE = "portal.jobs.erasures.pass_on"
 EXAMPLES = "portal.jobs.examples.send"
+CAMPAIGN = "portal.jobs.campaigns.advance"
 IMPORT = "portal.jobs.imports.advance"
 
 # A queue that is rung for has one job: a turn for one merchant.

@@ -18,6 +18,7 @@ from portal import config, queue
 from portal.db import db, transaction, utcnow
 from portal.jobs import (
     birthdays,
+    campaigns,
     cards,
     checks,
     deliveries,
@@ -75,6 +76,7 @@ def tick() -> None:
             _alone(profiles.take_turn, merchant_id)
     _alone(pushes.ring_for_due)
     _alone(cards.ring_for_due)
+    _alone(campaigns.ring_for_due)
     _alone(checks.ring_for_due)
     _alone(drift.ring_for_waiting)
     _alone(erasures.ring_for_due)

@@ -2,6 +2,7 @@
 
 from portal.models.account import ApiKey, LoginFailure, LoginSession, Merchant, Role, User
 from portal.models.audit import AuditEntry
+from portal.models.campaign import Assignment, Campaign, CampaignSegment, CampaignStart, CampaignState
 from portal.models.card import Card, CardDesign, CardLink, CardMessage, CardPicture, CardSequence
 from portal.models.connection import Connection, ConnectionState, EventChoice, Module, ModuleSwitch, OldGrant
 from portal.models.customer import CardStatus, Customer
@@ -68,8 +69,13 @@ __all__ = [
     "ENDED",
     "ApiKey",
     "AppleCertificate",
+    "Assignment",
     "AuditEntry",
     "Call",
+    "Campaign",
+    "CampaignSegment",
+    "CampaignStart",
+    "CampaignState",
     "Card",
     "CardDesign",
     "CardLink",

@@ -41,6 +41,7 @@ class LostAccess:
 MAIN = (
     Entry("Home", "home.index", "house", ("home.",)),
     Entry("Customers", "customers.index", "person-lines-fill", ("customers.", "deeds.")),
+    Entry("Campaigns", "campaigns.index", "megaphone", ("campaigns.",)),
     Entry("Push", "pushes.index", "bell", ("pushes.",)),
     Entry("Activity", "activity.index", "activity", ("activity.",)),
     Entry("Loyalty", "tiers.index", "award", ("tiers.", "rewards.", "points.")),

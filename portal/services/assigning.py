@@ -1,0 +1,184 @@
+"""Assigning customers to a campaign, a batch in a transaction: the assignment, the event that tells of it, and the push.
+
+The campaign's row is locked first, so that two workers take turns; an assignment that is there already brings neither event nor push.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import select, update
+
+from portal.db import changed_rows, db, insert_or_update
+from portal.errors import PortalError
+from portal.models import (
+    Assignment,
+    Campaign,
+    CampaignSegment,
+    CampaignStart,
+    CampaignState,
+    Customer,
+    PushSource,
+)
+from portal.services import audiences, auditing, campaigns, directory, events, personalising, pushing
+from portal.services.customers import Identifiers
+from portal.services.events import digest_of
+from portal.services.push_orders import PushOrder, key_of
+from portal.services.recording import DERIVED, Told
+from portal.services.rules import Rules, current_rules
+
+AT_ONCE = 200
+# How often it is looked whether somebody has entered.
+LOOK_EVERY = timedelta(seconds=5)
+# For whoever works on it: after that it comes due again by itself.
+HELD = timedelta(seconds=15)
+
+
+def due(now: datetime) -> Sequence[int]:
+    return db.session.scalars(select(Campaign.id).where(Campaign.due_at <= now).order_by(Campaign.due_at)).all()
+
+
+def hold(campaign_id: int, now: datetime) -> bool:
+    """For whoever is told of it next; nobody else is for a while."""
+    held = update(Campaign).where(Campaign.id == campaign_id, Campaign.due_at <= now)
+    return changed_rows(db.session.execute(held.values(due_at=now + HELD))) > 0
+
+
+def assign_some(campaign_id: int, now: datetime) -> bool:
+    """The next batch; whether there is more to do at once.
+
+    Raises `ForbiddenError` where pushes are paused, and then nothing has changed; `IntegrityError` as `events.record` does.
+    """
+    query = select(Campaign).where(Campaign.id == campaign_id).with_for_update()
+    campaign = db.session.scalar(query.execution_options(populate_existing=True))
+    if campaign is None or campaign.due_at is None or not _may_go_on(campaign, now):
+        return False
+    campaign.due_at = now + HELD
+    if campaign.start == CampaignStart.ON_ENTERING:
+        return _assign_joiners(campaign, now)
+    found = audiences.next_members(campaign, AT_ONCE)
+    _assign(campaign, found, now)
+    if len(found) == AT_ONCE:
+        return True
+    campaigns.stop(campaign, CampaignState.FINISHED, None)
+    campaign.ended_at = now
+    return False
+
+
+def give_up(campaign_id: int, reason: str) -> None:
+    """It cannot go on by itself; a person resumes it."""
+    campaign = db.session.scalar(select(Campaign).where(Campaign.id == campaign_id).with_for_update())
+    if campaign is not None and campaign.state == CampaignState.RUNNING:
+        campaigns.stop(campaign, CampaignState.PAUSED, reason)
+
+
+def _may_go_on(campaign: Campaign, now: datetime) -> bool:
+    said = audiences.obstacle(campaign)
+    if campaign.state == CampaignState.RUNNING:
+        if said is not None:
+            campaigns.stop(campaign, CampaignState.PAUSED, said)
+        return said is None
+    if campaign.state != CampaignState.SCHEDULED or campaign.start_at is None or campaign.start_at > now:
+        return False
+    if (said := said or _objection(campaign)) is not None:
+        campaigns.stop(campaign, CampaignState.NEEDS_PERSON, f"{said} Nothing was sent.")
+        return False
+    campaigns.begin(campaign, now)
+    auditing.record(campaign.merchant_id, auditing.PORTAL, "campaign started", campaign.name)
+    return True
+
+
+def _objection(campaign: Campaign) -> str | None:
+    """Why a person should look before it is sent, though all is in order with the segments."""
+    before, present = campaign.audience or 0, audiences.count(campaign)
+    if not present:
+        return f"Nobody is in the audience any more; there were {before:,} when you last looked."
+    if abs(present - before) * 100 > campaign.guard_percent * before:
+        change = "grown" if present > before else "shrunk"
+        return (
+            f"The audience has {change} from {before:,} to {present:,} since you last looked, by more than "
+            f"{campaign.guard_percent} %. Look whether that is right, then send it or cancel it."
+        )
+    return None
+
+
+def _assign_joiners(campaign: Campaign, now: datetime) -> bool:
+    for part in audiences.segments_of(campaign.id):
+        if not part.included or (run := audiences.next_run(part)) is None:
+            continue
+        found = audiences.next_joiners(campaign, run.id, AT_ONCE)
+        _assign(campaign, found, now)
+        if len(found) < AT_ONCE:
+            _finish_run(campaign, part, run.generation)
+        return True
+    campaign.due_at = now + LOOK_EVERY
+    return False
+
+
+def _finish_run(campaign: Campaign, part: CampaignSegment, generation: int) -> None:
+    part.generation, campaign.walked_to = generation, 0
+
+
+def _assign(campaign: Campaign, found: Sequence[Customer], now: datetime) -> None:
+    if not found:
+        return
+    rows = [{"campaign_id": campaign.id, "customer_id": each.id, "assigned_at": now} for each in found]
+    making = insert_or_update(Assignment).values(rows).on_conflict_do_nothing()
+    fresh = set(db.session.scalars(making.returning(Assignment.customer_id)))
+    customers = [each for each in found if each.id in fresh]
+    segments = audiences.leads(campaign, fresh)
+    events.record(campaign.merchant_id, [_told(campaign, each.id, segments.get(each.id), now) for each in customers])
+    rules = current_rules(campaign.merchant_id)
+    for customer in customers:
+        _push(campaign, customer, rules, now)
+    campaign.walked_to, campaign.assigned = found[-1].id, campaign.assigned + len(fresh)
+
+
+def _told(campaign: Campaign, customer_id: int, segment: str | None, now: datetime) -> Told:
+    properties = {"campaign_id": campaign.public_id, "campaign_name": campaign.name}
+    if segment:
+        properties["segment_name"] = segment
+    event_id = f"{DERIVED}campaign:{campaign.id}:{customer_id}"
+    who = Identifiers(id=customer_id)
+    return Told(event_id, "campaign_assigned", who, now, properties, digest_of(properties), source="campaign")
+
+
+def _push(campaign: Campaign, customer: Customer, rules: Rules, now: datetime) -> None:
+    order = order_for(
+        campaign, customer, rules, PushSource.CAMPAIGN, key_of("campaign", str(campaign.id), str(customer.id))
+    )
+    accepted = pushing.accept(campaign.merchant_id, order, now)
+    one = update(Assignment).where(Assignment.campaign_id == campaign.id, Assignment.customer_id == customer.id)
+    if isinstance(accepted, pushing.Accepted):
+        push = accepted.push
+        assert push is not None, "only what is merely checked has no push"
+        db.session.execute(one.values(push_id=push.id))
+    else:
+        db.session.execute(one.values(refused=accepted.code))
+
+
+def order_for(campaign: Campaign, customer: Customer, rules: Rules, source: PushSource, key: str) -> PushOrder:
+    """The campaign's push as this customer reads it."""
+    message = personalising.render(campaign.message, customer, rules)
+    return PushOrder(
+        who={"customer_id": customer.public_id},
+        message=message,
+        title=None,
+        url=campaign.url,
+        expires_at=None,
+        dry_run=False,
+        key=key,
+        digest=digest_of({"message": message, "url": campaign.url}),
+        source=source,
+    )
+
+
+def send_test(merchant_id: int, campaign_id: int, customer_id: int, once: str, now: datetime) -> PortalError | None:
+    """The campaign's push to one card, whether or not its customer is in the audience; the reason where there is nothing to show it on."""
+    campaign = campaigns.find(merchant_id, campaign_id)
+    customer = directory.find(merchant_id, customer_id)
+    key = key_of("try", str(campaign_id), str(customer_id), once[:60])
+    order = order_for(campaign, customer, current_rules(merchant_id), PushSource.TEST, key)
+    accepted = pushing.accept(merchant_id, order, now)
+    return None if isinstance(accepted, pushing.Accepted) else accepted
