@@ -84,7 +84,7 @@ def leads(campaign: Campaign, customer_ids: Collection[int]) -> dict[int, str]:
         )
         .group_by(SegmentMember.customer_id)
     )
-    return {row[0]: row[1] for row in db.session.execute(query)}
+    return {customer_id: name for customer_id, name in db.session.execute(query) if customer_id is not None}
 
 
 def _next(campaign: Campaign, whom: Select[Any], limit: int) -> Sequence[Customer]:
@@ -140,7 +140,7 @@ def obstacle(campaign: Campaign) -> str | None:
         if segment is None or segment.gone_at is not None:
             return f"The segment “{part.name}” no longer exists in Klaviyo. Choose another one."
         if segment.selected_at is None:
-            return f"The segment “{part.name}” is no longer selected, so its members are not kept up to date. Select it again, or choose another one."
+            return f"The segment “{part.name}” is no longer selected, so nobody knows who is in it now. Select it again, or another one."
         if not segment.generation:
             return f"The segment “{part.name}” is still being imported for the first time. Wait until that is done."
     return None

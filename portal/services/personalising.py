@@ -39,13 +39,13 @@ def check(message: str) -> str:
 
 def _check_variable(inside: str) -> None:
     name, bar, _ = inside.partition("|")
-    if name.strip() not in VARIABLES:
+    name = name.strip()
+    if name not in VARIABLES:
         known = ", ".join(f"{{{each}}}" for each in VARIABLES)
         raise _wrong(f"{{{inside}}} is not a variable. There are {known}.")
-    if not bar and name.strip() != ALWAYS_KNOWN:
-        raise _wrong(
-            f"{{{inside}}} is not known of every customer. Say what stands there instead, such as {{{name.strip()}|{_EXAMPLES[name.strip()]}}}."
-        )
+    if not bar and name != ALWAYS_KNOWN:
+        instead = f"{{{name}|{_EXAMPLES[name]}}}"
+        raise _wrong(f"{{{inside}}} is not known of every customer. Say what stands there instead, such as {instead}.")
 
 
 _EXAMPLES = {"first_name": "there", "tier": "member", "points_to_next_reward": "a few"}
