@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 
 from portal.db import transaction, utcnow
 from portal.errors import InvalidError
-from portal.services import activity, catalogue, outbox
+from portal.services import activity, catalogue, outbox, tracing
 from portal.web import (
     Feedback,
     carry_over,
@@ -66,6 +66,20 @@ def _log() -> dict[str, Any]:
         # What the field offers: an hour ago, as the merchant's clock shows it.
         "since": f"{utcnow().astimezone(zone()) - timedelta(hours=1):%Y-%m-%dT%H:%M}",
     }
+
+
+@bp.get("/trace")
+@login_required
+def trace() -> ResponseReturnValue:
+    """Why did this customer not get it?"""
+    asked = request.args.get("customer", "").strip()
+    customer = tracing.find(merchant_id(), asked) if asked else None
+    return render_template(
+        "activity/trace.html",
+        asked=asked,
+        trace=tracing.trace(customer) if customer else None,
+        metrics={entry.type: entry.metric for entry in catalogue.RECORDED.values()},
+    )
 
 
 @bp.get("/<int:event_id>")
