@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import time
 from secrets import token_hex
 
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
-from wtforms import BooleanField, IntegerField, StringField
+from wtforms import BooleanField, IntegerField, StringField, TimeField
 from wtforms.validators import NumberRange, Optional
 
 from portal.db import transaction, utcnow
@@ -41,6 +42,8 @@ class TestForm(FlaskForm):
 class RulesForm(FlaskForm):
     paused = BooleanField("Take no pushes for now")
     tells_klaviyo = BooleanField("Tell Klaviyo what became of each push")
+    quiet_from = TimeField("Quiet from", [Optional()])
+    quiet_until = TimeField("Quiet until", [Optional()])
     most_per_day = IntegerField("At most so many a day for a customer", [Optional(), NumberRange(1, 100)])
 
 
@@ -109,7 +112,13 @@ def _test_order(form: TestForm) -> PushOrder:
 @login_required
 def webhook() -> ResponseReturnValue:
     rules = push_log.rules(merchant_id())
-    form = RulesForm(paused=rules.paused, tells_klaviyo=rules.tells_klaviyo, most_per_day=rules.most_per_day)
+    form = RulesForm(
+        paused=rules.paused,
+        tells_klaviyo=rules.tells_klaviyo,
+        most_per_day=rules.most_per_day,
+        quiet_from=_clock(rules.quiet_from),
+        quiet_until=_clock(rules.quiet_until),
+    )
     return _webhook(form)
 
 
@@ -125,9 +134,18 @@ def save_rules() -> ResponseReturnValue:
             paused=form.paused.data,
             tells_klaviyo=form.tells_klaviyo.data,
             most_per_day=form.most_per_day.data,
+            quiet=(_minute(form.quiet_from.data), _minute(form.quiet_until.data)),
         )
         auditing.record(merchant_id(), member_id(), "push rules changed")
     return to_page(url_for("pushes.webhook"), Feedback("Saved."))
+
+
+def _clock(minute: int | None) -> time | None:
+    return None if minute is None else time(*divmod(minute, 60))
+
+
+def _minute(clock: time | None) -> int | None:
+    return None if clock is None else clock.hour * 60 + clock.minute
 
 
 def _webhook(form: RulesForm) -> str:

@@ -44,7 +44,16 @@ def rules(merchant_id: int) -> PushRules:
     )
 
 
-def set_rules(merchant_id: int, *, paused: bool, tells_klaviyo: bool, most_per_day: int | None) -> None:
+def set_rules(
+    merchant_id: int,
+    *,
+    paused: bool,
+    tells_klaviyo: bool,
+    most_per_day: int | None,
+    quiet: tuple[int | None, int | None] = (None, None),
+) -> None:
+    """`quiet` is from and until, in minutes after midnight; both or neither."""
     kept = db.session.get(PushRules, merchant_id) or PushRules(merchant_id=merchant_id)
     kept.paused, kept.tells_klaviyo, kept.most_per_day = paused, tells_klaviyo, most_per_day
+    kept.quiet_from, kept.quiet_until = quiet if None not in quiet else (None, None)
     db.session.add(kept)

@@ -39,6 +39,13 @@ def test_the_webhook_s_page_shows_refusals_and_keeps_the_rules(
     assert client.post("/v1/push", json={"email": "no@example.com", "message": "Hi"}, headers=key).status_code == 404
     page = owner.get("/push/webhook").text
     assert "No customer has any of these identifiers" in page
-    form = {"paused": "y", "most_per_day": "3", "csrf_token": csrf_token(page)}
+    form = {
+        "paused": "y",
+        "most_per_day": "3",
+        "quiet_from": "21:00",
+        "quiet_until": "08:30",
+        "csrf_token": csrf_token(page),
+    }
     assert owner.post("/push/webhook", data=form).status_code == 303
+    assert 'value="08:30"' in owner.get("/push/webhook").text
     assert client.post("/v1/push", json={"email": "no@example.com", "message": "Hi"}, headers=key).status_code == 403
