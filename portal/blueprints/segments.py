@@ -1,14 +1,18 @@
-"""Klaviyo's segments: which of them to import, and reading the list anew."""
+"""Klaviyo's segments: which of them to import, reading the list anew, and who is in them."""
 
 from __future__ import annotations
 
-from flask import Blueprint, request, url_for
+import csv
+import io
+from itertools import chain
+
+from flask import Blueprint, Response, render_template, request, stream_with_context, url_for
 from flask.typing import ResponseReturnValue
 
 from portal import beats
-from portal.db import transaction
+from portal.db import transaction, utcnow
 from portal.errors import InvalidError
-from portal.services import segments
+from portal.services import reach, segment_pages, segment_schedule, segments
 from portal.web import (
     Feedback,
     contexts,
@@ -20,8 +24,71 @@ from portal.web import (
     merchant_id,
     to_page,
 )
+from portal.web.words import plural
 
 bp = Blueprint("segments", __name__, url_prefix="/segments")
+
+
+@bp.get("")
+@login_required
+def index() -> ResponseReturnValue:
+    return render_template("segments/index.html", segments=segment_pages.selected(merchant_id()))
+
+
+@bp.get("/<int:segment_id>")
+@login_required
+def segment(segment_id: int) -> ResponseReturnValue:
+    found = segment_pages.find(merchant_id(), segment_id)
+    stage, sought = request.args.get("stage", "members"), request.args.get("q", "")
+    after = request.args.get("after", "")
+    rows, following = segment_pages.members(found, stage=stage, sought=sought, after=after)
+    return render_template(
+        "segments/segment.html",
+        segment=found,
+        reach=reach.of(found, utcnow()),
+        rows=rows,
+        following=following,
+        stage=stage,
+        sought=sought,
+        after=after,
+        runs=segment_pages.runs(found),
+    )
+
+
+@bp.get("/<int:segment_id>/members.csv")
+@login_required
+def export(segment_id: int) -> ResponseReturnValue:
+    found = segment_pages.find(merchant_id(), segment_id)
+    heads = ["klaviyo_profile_id", "email", "phone", "customer_id"]
+    lines = (_line(row) for row in chain([heads], segment_pages.export(found)))
+    name = f"segment-{found.id}.csv"
+    return Response(
+        stream_with_context(lines),
+        mimetype="text/csv",
+        headers={"Content-Disposition": f"attachment; filename={name}"},
+    )
+
+
+def _line(cells: list[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line).writerow(cells)
+    return line.getvalue()
+
+
+@bp.post("/sync")
+@login_required
+def sync() -> ResponseReturnValue:
+    with transaction():
+        asked = segment_schedule.sync_now(merchant_id(), utcnow())
+    if asked.started:
+        told = Feedback(f"{plural(asked.started, 'segment')} will be read from Klaviyo now.")
+    elif asked.under_way:
+        told = Feedback("They are being read from Klaviyo already.")
+    elif asked.fresh:
+        told = Feedback("They were read less than a minute ago, so there is nothing to do.")
+    else:
+        told = Feedback("No segment is selected. Select one first.", "warn")
+    return to_page(url_for("segments.index"), told)
 
 
 @bp.get("/table")
@@ -37,9 +104,9 @@ def select() -> ResponseReturnValue:
     if segment_id is None or wanted not in ("yes", "no"):
         raise InvalidError("Choose a segment, and whether to import it.")
     with transaction():
-        segment = segments.select_segment(merchant_id(), segment_id, wanted == "yes", member_id())
+        chosen = segments.select_segment(merchant_id(), segment_id, wanted == "yes", member_id())
     what = "selected" if wanted == "yes" else "no longer selected"
-    return _answer(Feedback(f"{segment.name} is {what}."), (segment_id, what.capitalize()))
+    return _answer(Feedback(f"{chosen.name} is {what}."), (segment_id, what.capitalize()))
 
 
 @bp.post("/refresh")

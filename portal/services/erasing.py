@@ -28,6 +28,8 @@ from portal.models import (
     Erasure,
     Event,
     ProfileSync,
+    SegmentChange,
+    SegmentMember,
     in_state,
 )
 from portal.services import auditing, connecting, delivering
@@ -47,6 +49,8 @@ def erase(merchant_id: int, customer_id: int, actor: str) -> bool:
         raise NotFoundError("There is no customer with this id.", field="id")
     told = _pass_on(customer)
     _keep_hashes(customer)
+    for model in (SegmentMember, SegmentChange):
+        db.session.execute(delete(model).where(model.customer_id == customer.id))
     public_id = customer.public_id
     db.session.expunge(customer)
     # Events, deliveries, the ledger and all the rest hang on the row, and go with it.
