@@ -14,7 +14,7 @@ from portal.blueprints.campaign_forms import CampaignForm, form_of
 from portal.db import LARGEST_ID, transaction, utcnow
 from portal.errors import ConflictError, InvalidError
 from portal.models import Campaign, CampaignStart, Customer
-from portal.services import assigning, audiences, campaigns, directory, serving
+from portal.services import assigning, audiences, campaigns, directory, push_reports, serving
 from portal.services.campaigns import GUARD_PERCENT
 from portal.services.personalising import render
 from portal.services.rules import current_rules
@@ -132,6 +132,7 @@ def _results(campaign: Campaign) -> dict[str, Any]:
     return {
         "campaign": campaign,
         "found": found,
+        "reasons": push_reports.REASONS,
         "moves": campaigns.moves(campaign, found, utcnow()),
         "obstacle": None if campaign.has_ended else audiences.obstacle(campaign),
         "audience": audiences.count(campaign) if campaign.started_at is None else campaign.audience,

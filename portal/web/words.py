@@ -78,15 +78,6 @@ CAMPAIGN_STATES = {
     "finished": ("Finished", "check-circle-fill", "ok"),
     "cancelled": ("Cancelled", "dash-circle", "off"),
 }
-# Why a customer of a campaign got no push, by what the push log calls it.
-NO_PUSH = {
-    "expired": "It was too late to show it",
-    "no_installed_pass": "No card on a phone",
-    "suppressed": "Gets no pushes, as set for this customer",
-    "frequency_cap": "Had as many pushes today as you allow",
-    "not_fetched": "The phone did not fetch it within 72 hours",
-    "refused": "Apple or Google did not take it",
-}
 
 
 def init_app(app: Flask) -> None:
@@ -114,7 +105,6 @@ def init_app(app: Flask) -> None:
         import_states=IMPORT_STATES,
         push_states=PUSH_STATES,
         campaign_states=CAMPAIGN_STATES,
-        no_push=NO_PUSH,
         cards=CARDS,
         channels=CHANNELS,
     )
