@@ -47,7 +47,8 @@ def index() -> ResponseReturnValue:
 @bp.get("/new")
 @login_required
 def new() -> ResponseReturnValue:
-    return _form(CampaignForm(guard=GUARD_PERCENT, start=CampaignStart.NOW.value).offer(), None)
+    chosen = request.args.getlist("segment", type=int)
+    return _form(CampaignForm(include=chosen, guard=GUARD_PERCENT, start=CampaignStart.NOW.value).offer(), None)
 
 
 @bp.post("/new")

@@ -12,6 +12,7 @@ from portal.services import directory
 from tests import factories
 from tests.factories import Shop
 from tests.journeys import shop_owner
+from tests.portal.jobs.campaign_stage import CampaignStage
 
 pytestmark = pytest.mark.browser
 
@@ -23,6 +24,8 @@ PAGES = (
     "/customers",
     "/customers?q=nobody",
     "/customers/new",
+    "/campaigns",
+    "/campaigns/new",
     "/loyalty",
     "/loyalty/rewards",
     "/loyalty/rewards/new",
@@ -67,7 +70,15 @@ def test_every_page_can_be_used_by_everybody(
     found: dict[str, str] = {}
     with app.app_context():
         customer = directory.page(connected.id).customers[0]
-    own = (f"/customers/{customer.id}", f"/customers/{customer.id}/points", f"/till/{customer.id}")
+    stage = CampaignStage(app, connected)
+    campaign_id = stage.save([stage.segment("VIP Gold", [customer.id])])
+    own = (
+        f"/campaigns/{campaign_id}",
+        f"/campaigns/{campaign_id}/edit",
+        f"/customers/{customer.id}",
+        f"/customers/{customer.id}/points",
+        f"/till/{customer.id}",
+    )
     for path in ("/login", *PAGES, *own):
         if path == PAGES[0]:
             shop_owner.log_in(page, connected)

@@ -31,6 +31,7 @@ def _fields(segment_id: int, **changes: object) -> dict[str, object]:
 def test_a_campaign_is_written_looked_at_sent_and_followed(stage: CampaignStage, browser: FlaskClient) -> None:
     vip = stage.segment("VIP Gold", stage.customers(2, on_ios=True))
     assert "VIP Gold (2)" in browser.get("/campaigns/new").text
+    assert "checked" in browser.get(f"/campaigns/new?segment={vip}").text, "as the segment's page leads here"
     saved = pages.post(browser, "/campaigns/new", **_fields(vip))
     assert saved.status_code == 303
     address = saved.headers["Location"]
