@@ -29,6 +29,7 @@ from portal.models import (
 from portal.services import connecting, counting, identity, imports, modules, profiles, sweeps
 from portal.services.catalogue import EVENT_TYPES, EventType
 from portal.services.import_progress import Progress, progress_of
+from portal.services.segment_progress import Currency, currency
 
 # Counting further would make every look at the panel slower the more is waiting.
 COUNT_UP_TO = 10_000
@@ -81,6 +82,7 @@ class Panel:
     running: bool
     segments_selected: int
     segments_total: int
+    currency: Currency
     # The import of past events that is under way.
     history: Progress | None
     # The look at all customers that is under way.
@@ -121,6 +123,7 @@ def panel(merchant_id: int, now: datetime) -> Panel:
     minutes = _hour(rows, now)
     workers, workers_seen = _alive("worker", now)
     selected, total = _segments(merchant_id)
+    current = currency(merchant_id, now)
     swept = sweeps.progress(merchant_id, now)
     return Panel(
         connection=connection,
@@ -146,9 +149,10 @@ def panel(merchant_id: int, now: datetime) -> Panel:
         workers=workers,
         workers_seen_seconds=workers_seen,
         caught_up=_caught_up(connection, now),
-        running=waiting > 0 or swept is not None or sum(minute.delivered for minute in minutes[-2:]) > 0,
+        running=bool(waiting or swept or current.under_way or any(minute.delivered for minute in minutes[-2:])),
         segments_selected=selected,
         segments_total=total,
+        currency=current,
         profiles=swept,
         profiles_refused=profiles.count_refused(merchant_id, COUNT_UP_TO),
         identity_open=identity.count_open(merchant_id, COUNT_UP_TO),
