@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
 import httpx2
 
@@ -22,6 +23,8 @@ from portal.exchange import whole_seconds
 from portal.wallet.apns_answer import Outcome, Pushed, judged
 from portal.wallet.apns_tls import client_context, is_refused
 from portal.wallet.apple_certificates import PassCertificate
+
+R = TypeVar("R")
 
 URL = "https://api.push.apple.com"
 STREAMS = 200  # at once; Apple's own limit is kept where it is lower
@@ -43,6 +46,8 @@ class Pusher:
         self._not_after, self._topic = certificate.not_after, certificate.pass_type_id
         self._url, self._streams = url.rstrip("/"), streams
         self._tls = client_context(certificate, ca_file)
+        # A thread of its own: the caller's may have an event loop already, and two cannot run in one.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="apns")
         self._runner = asyncio.Runner()
         self._client: httpx2.AsyncClient | None = None
 
@@ -55,8 +60,12 @@ class Pusher:
         self.close()
 
     def close(self) -> None:
-        self._runner.run(self._disconnect())
-        self._runner.close()
+        self._run(self._disconnect())
+        self._thread.submit(self._runner.close).result()
+        self._thread.shutdown()
+
+    def _run(self, work: Coroutine[Any, Any, R]) -> R:
+        return self._thread.submit(self._runner.run, work).result()
 
     def push_many(self, tokens: Sequence[str], *, seconds: float = BATCH_SECONDS) -> list[Pushed]:
         """One result for each token, in their order, within about `seconds`. What has no answer by then is `RETRY`.
@@ -65,7 +74,7 @@ class Pusher:
         """
         if datetime.now(UTC) > self._not_after:
             return [Pushed(token, Outcome.UNHEALTHY, reason="CertificateExpired") for token in tokens]
-        return self._runner.run(self._push_many(tokens, seconds))
+        return self._run(self._push_many(tokens, seconds))
 
     async def _push_many(self, tokens: Sequence[str], seconds: float) -> list[Pushed]:
         ends_at = asyncio.get_running_loop().time() + seconds

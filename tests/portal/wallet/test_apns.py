@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +13,7 @@ import pytest
 
 from launch import ports
 from portal.wallet import Outcome, PassCertificate, Pusher, apns, read_certificate
-from portal.wallet.apns_answer import judged
+from portal.wallet.apns_answer import Pushed, judged
 from tests.portal.wallet.authority import NOW, PASS_TYPE, Authority, subject
 from tests.portal.wallet.push_server import CUT, GOAWAY, SILENT, Doorkeeper, PushServer
 
@@ -65,6 +66,13 @@ def test_the_connection_is_kept_between_batches(pusher: Pusher, server: PushServ
     for number in range(3):
         assert pusher.push_many([token("aa", number)])[0].outcome is Outcome.ACCEPTED
     assert server.connections == 1
+
+
+def test_a_caller_whose_thread_has_an_event_loop_already_can_push(pusher: Pusher) -> None:
+    async def push() -> list[Pushed]:
+        return pusher.push_many([token("aa")])
+
+    assert [pushed.outcome for pushed in asyncio.run(push())] == [Outcome.ACCEPTED]
 
 
 def test_each_phone_gets_its_own_verdict_and_none_stops_the_others(pusher: Pusher, server: PushServer) -> None:
