@@ -16,10 +16,15 @@ def environment(data_dir: Path, **more: str) -> dict[str, str]:
     plain = {
         name: value for name, value in os.environ.items() if not name.startswith(("PORTAL_", "KLAVIYO_", "SANDBOX_"))
     }
+    # A port that was found free may be found free again.
+    found: dict[int, None] = {}
+    while len(found) < 3:
+        found[ports.find_free()] = None
+    portal, sandbox, apns = map(str, found)
     chosen = {
-        "PORTAL_PORT": str(ports.find_free()),
-        "SANDBOX_PORT": str(ports.find_free()),
-        "SANDBOX_APNS_PORT": str(ports.find_free()),
+        "PORTAL_PORT": portal,
+        "SANDBOX_PORT": sandbox,
+        "SANDBOX_APNS_PORT": apns,
         "PORTAL_DATA_DIR": str(data_dir),
     }
     return {**plain, **chosen, **more}

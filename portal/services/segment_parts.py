@@ -62,11 +62,14 @@ def whole() -> list[Part]:
 
 
 def divide(earliest: datetime, latest: datetime, former: Sequence[Part]) -> list[Part]:
-    """Spans from the first joining to the last, and one behind it: as the run before found them, or equal ones."""
+    """Spans from the first joining to the last, and one behind it: as the run before found them, or equal ones.
+
+    The first has no beginning: a time is told more coarsely than it is kept, and the first member may be a little earlier.
+    """
     end = latest + INSTANT
     bounds = [at for at in _former_bounds(former) if earliest < at < end] or _equal_bounds(earliest, end)
     edges = [earliest, *bounds, end]
-    spans = [Part(new_id(), since, until) for since, until in pairwise(edges)]
+    spans = [Part(new_id(), since if since > earliest else None, until) for since, until in pairwise(edges)]
     return [*spans, Part(new_id(), since=end)]
 
 
