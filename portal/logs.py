@@ -14,6 +14,8 @@ _RENAMED = {"levelname": "level", "name": "logger", "asctime": "at"}
 
 def configure(settings: Settings) -> None:
     """Send everything through one handler on standard error."""
+    # A record that cannot be written (told to stop in the middle of it, say) is not answered with a raw traceback on standard error.
+    logging.raiseExceptions = False
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter("%(asctime)s %(levelname)s %(name)s %(message)s", rename_fields=_RENAMED))
     root = logging.getLogger()
