@@ -111,6 +111,16 @@
     );
   });
 
+  // --- colours ---------------------------------------------------------------------------------
+
+  // A picker and the text beside it follow each other; the text is what is sent.
+  document.addEventListener("input", function (event) {
+    var text = event.target.dataset.picks && document.getElementById(event.target.dataset.picks);
+    if (text) text.value = event.target.value;
+    var picker = document.querySelector('[data-picks="' + event.target.id + '"]');
+    if (picker && /^#[0-9a-f]{6}$/i.test(event.target.value)) picker.value = event.target.value;
+  });
+
   // A menu that is open closes with Escape and when focus leaves it.
   document.addEventListener("keydown", function (event) {
     var menu = event.key === "Escape" && document.querySelector("details.topmenu[open]");

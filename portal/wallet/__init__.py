@@ -12,12 +12,14 @@ from portal.wallet.apple_certificates import PassCertificate, read_certificate
 from portal.wallet.apple_fields import Alignment, DateStyle, Detector, Field, NumberStyle, link
 from portal.wallet.apple_pass import Action, ActionType, Barcode, BarcodeFormat, Location, StoreCard, WebService
 from portal.wallet.apple_signing import MEDIA_TYPE, Images, Signer, build_pass
-from portal.wallet.colours import Colour, contrast
+from portal.wallet.colours import READABLE, READABLE_LARGE, Colour, contrast
 from portal.wallet.errors import CardError, CertificateError, ImageError, WalletError
 from portal.wallet.images import Prepared, Slot, plain_icon, prepare
 
 __all__ = [
     "MEDIA_TYPE",
+    "READABLE",
+    "READABLE_LARGE",
     "Action",
     "ActionType",
     "Alignment",

@@ -46,6 +46,7 @@ MAIN = (
     Entry("Push", "pushes.index", "bell", ("pushes.",)),
     Entry("Activity", "activity.index", "activity", ("activity.",)),
     Entry("Loyalty", "tiers.index", "award", ("tiers.", "rewards.", "points.")),
+    Entry("Card", "card_design.index", "credit-card-2-front", ("card_design.",)),
     Entry("Till", "till.index", "upc-scan", ("till.",)),
 )
 SETTINGS = (

@@ -26,6 +26,7 @@ PAGES = (
     "/customers/new",
     "/campaigns",
     "/campaigns/new",
+    "/card",
     "/loyalty",
     "/loyalty/rewards",
     "/loyalty/rewards/new",

@@ -1,0 +1,152 @@
+"""The form of the card designer: what is typed becomes a draft, in which what is wrong gives way to what is in use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+from flask_wtf import FlaskForm
+from werkzeug.datastructures import FileStorage
+from wtforms import BooleanField, FieldList, FileField, Form, FormField, HiddenField, StringField
+from wtforms.fields import Field
+from wtforms.validators import Length, StopValidation, ValidationError
+
+from portal.db import LARGEST_ID
+from portal.services import card_sample
+from portal.services.designing import MOST_LINKS, SLOTS, Draft
+from portal.services.push_orders import public_address
+from portal.services.values import plain
+
+COLOURS = ("background", "foreground", "label")
+LABELS = ("balance_label", "tier_label", "next_tier_label", "next_reward_label")
+TEXTS = (*COLOURS, "organisation", "logo_text", *LABELS, "balance_message")
+BLANK_LINKS = 3
+LONGEST_URL = 2_000
+
+
+class ColourField(StringField):
+    """`data` is #rrggbb, and what was typed stays in the field."""
+
+    data: Any
+
+    def process_formdata(self, valuelist: Sequence[str]) -> None:
+        self.data = card_sample.read_colour(valuelist[0] if valuelist else "")
+
+    def _value(self) -> str:
+        return str(self.raw_data[0]) if self.raw_data else str(self.data or "")
+
+
+def words_needed(_form: Form, field: Field) -> None:
+    """Something to read, on one line."""
+    try:
+        plain(field.data or "")
+    except ValueError as error:
+        raise StopValidation(f"{field.label.text} {error}.") from error
+
+
+def words_or_nothing(form: Form, field: Field) -> None:
+    if field.data:
+        words_needed(form, field)
+
+
+def _text(label: str, longest: int, check: Any = words_needed) -> StringField:
+    most = Length(max=longest, message=f"Use at most {longest} characters.")
+    return StringField(label, [check, most], filters=[lambda text: (text or "").strip()])
+
+
+class LinkRow(Form):
+    label = _text("Text", 60, words_or_nothing)
+    url = _text("Address", LONGEST_URL, words_or_nothing)
+
+    def validate_url(self, field: Field) -> None:
+        if self.label.data and not field.data:
+            raise ValidationError("Enter where the link leads, or empty its text to remove it.")
+        if field.data and not self.label.data:
+            raise ValidationError("Enter the text of the link beside it, or empty the address to remove it.")
+        try:
+            if field.data:
+                public_address(field.data)
+        except ValueError as error:
+            raise ValidationError(f"The address {error}.") from error
+
+
+class CardForm(FlaskForm):
+    based_on = HiddenField()
+    background = ColourField("Background")
+    foreground = ColourField("Text")
+    label = ColourField("Labels")
+    organisation = _text("Organisation", 100)
+    logo_text = _text("Text beside the logo", 40, words_or_nothing)
+    balance_label = _text("Balance", 30)
+    tier_label = _text("Tier", 30)
+    next_tier_label = _text("Next tier", 30)
+    next_reward_label = _text("Next reward", 30)
+    balance_message = _text("When the balance changes, iPhones say", 100, words_or_nothing)
+    icon = FileField("Icon")
+    logo = FileField("Logo")
+    strip = FileField("Picture across the card")
+    icon_id, logo_id, strip_id = HiddenField(), HiddenField(), HiddenField()
+    remove_icon, remove_logo, remove_strip = (BooleanField("Remove this picture") for _ in SLOTS)
+    links = FieldList(FormField(LinkRow), max_entries=MOST_LINKS)
+
+    def validate_balance_message(self, field: Field) -> None:
+        if field.data and field.data.count("%@") != 1:
+            raise ValidationError(
+                "Write %@ once, where the new number of points goes, or leave it empty to say nothing."
+            )
+
+    def rows(self) -> Iterator[LinkRow]:
+        for entry in self.links:
+            yield entry.form
+
+    def wrong(self) -> list[Field]:
+        """The fields that have something to say, in their order."""
+        own = [field for field in self if field.name not in ("links", "csrf_token")]
+        return [field for field in (*own, *(field for row in self.rows() for field in row)) if field.errors]
+
+    def add_blank(self) -> None:
+        used = sum(1 for row in self.rows() if row.label.data or row.url.data)
+        while len(self.links) < min(MOST_LINKS, used + BLANK_LINKS):
+            self.links.append_entry()
+
+    # --- pictures ---
+
+    def upload(self, slot: str) -> bytes:
+        """Empty where none was chosen."""
+        chosen = self[slot].data
+        if not isinstance(chosen, FileStorage) or not chosen.filename:
+            return b""
+        with closing(chosen):
+            content: bytes = chosen.read()
+        return content
+
+    def picture_id(self, slot: str) -> int | None:
+        told = str(self[f"{slot}_id"].data or "")
+        if self[f"remove_{slot}"].data or not (told.isascii() and told.isdigit()):
+            return None
+        return int(told) if len(told) < 20 and int(told) <= LARGEST_ID else None
+
+    def show_picture(self, slot: str, picture_id: int | None) -> None:
+        """What the form has from now on, whichever way it came."""
+        self[f"{slot}_id"].data = str(picture_id or "")
+        self[f"remove_{slot}"].data = False
+
+    def draft(self, present: Draft) -> Draft:
+        """What is right of what was typed; the rest is as it is at present."""
+        wrong = {field.name for field in self.wrong()}
+        texts: dict[str, Any] = {name: self[name].data for name in TEXTS if name not in wrong}
+        pictures: dict[str, Any] = {f"{slot}_id": self.picture_id(slot) for slot in SLOTS}
+        rows = [row for row in self.rows() if row.label.data and not row.label.errors and not row.url.errors]
+        links = tuple((row.label.data, row.url.data) for row in rows)
+        return replace(present, **texts, **pictures, links=links)
+
+
+def form_of(draft: Draft, number: int) -> CardForm:
+    """Filled with a design as it is."""
+    names = (*TEXTS, *(f"{slot}_id" for slot in SLOTS))
+    links = [{"label": label, "url": url} for label, url in draft.links]
+    return CardForm(
+        formdata=None, data={**{name: getattr(draft, name) for name in names}, "links": links, "based_on": number}
+    )
