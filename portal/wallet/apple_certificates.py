@@ -72,7 +72,8 @@ def read_certificate(
     above = [*found.certificates, *open_files(intermediates, "").certificates]
     try:
         checked = _check(found, above, now or datetime.now(UTC))
-    except (ValueError, UnsupportedAlgorithm):  # a certificate is read piece by piece, and a damaged piece shows late
+    # A certificate is read piece by piece, and a damaged piece shows late.
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
         raise unreadable() from None
     _check_expected("pass type", checked.pass_type_id, pass_type_id)
     _check_expected("team", checked.team_id, team_id)

@@ -61,7 +61,7 @@ def _open_der(content: bytes, secret: bytes | None, found: Found) -> None:
     try:
         found.certificates.append(x509.load_der_x509_certificate(content))
         return
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         pass
     if _is_bundle(content):
         _open_bundle(content, secret, found)
@@ -81,7 +81,7 @@ def _is_bundle(content: bytes) -> bool:
 def _open_bundle(content: bytes, secret: bytes | None, found: Found) -> None:
     try:
         key, certificate, others = pkcs12.load_key_and_certificates(content, secret)
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
         raise _wrong_password(secret) from None
     found.certificates += [each for each in (certificate, *others) if each is not None]
     if key is not None:
@@ -91,7 +91,7 @@ def _open_bundle(content: bytes, secret: bytes | None, found: Found) -> None:
 def _certificate(pem: bytes) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(pem)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise unreadable() from None
 
 

@@ -121,6 +121,13 @@ def test_a_chain_is_broken_by_an_impostor_of_the_same_name() -> None:
     assert refused.value.code == "intermediate_wrong"
 
 
+def test_a_certificate_of_a_version_that_does_not_exist_is_refused() -> None:
+    damaged = MINE.der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x01", 1)
+    assert damaged != MINE.der
+    with pytest.raises(CertificateError):
+        read_certificate([damaged, MINE.key_pem(), ABOVE.pem])
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning")  # the parser's remarks on what it finds
 @given(place=st.integers(min_value=0), value=st.integers(0, 255), whole=st.sampled_from([MINE.der, MINE.bundle("s")]))
 def test_a_damaged_file_is_refused_or_read_and_nothing_else(place: int, value: int, whole: bytes) -> None:
