@@ -13,17 +13,6 @@ from portal.db import changed_rows, db, insert_or_update
 from portal.models import Customer, ProfileSync, SentValue
 
 
-def as_sent(customer: Customer) -> dict[str, Any] | None:
-    """The properties as Klaviyo has them, as far as we know; None where nothing has been sent or it is not known."""
-    sent = db.session.scalar(select(ProfileSync.sent).where(ProfileSync.customer_id == customer.id))
-    told = json.loads(sent) if sent else None
-    return told and {name: value for name, value in told.items() if value is not None}
-
-
-def sync_of(customer: Customer) -> ProfileSync | None:
-    return db.session.get(ProfileSync, customer.id, populate_existing=True)
-
-
 def remember(merchant_id: int, customer_id: int, properties: str, now: datetime) -> None:
     """The values that were just sent, as examples for a person; before anything else is locked."""
     there = select(Customer.id).where(Customer.id == customer_id).with_for_update(read=True, key_share=True)

@@ -5,7 +5,6 @@ Counted per complete set and kept, because counting a million takes longer than 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -120,15 +119,3 @@ def keep(found: Reach) -> None:
     values = {name: getattr(found, name) for name in Reach.__dataclass_fields__}
     statement = insert_or_update(SegmentReach).values(**values)
     db.session.execute(statement.on_conflict_do_update(index_elements=["segment_id"], set_=values))
-
-
-def stale(before: datetime, limit: int) -> Sequence[int]:
-    """Large sets that were last counted before then, the longest ago first: cards come and go between imports too."""
-    query = (
-        select(SegmentReach.segment_id)
-        .join(Segment, Segment.id == SegmentReach.segment_id)
-        .where(SegmentReach.counted_at < before, SegmentReach.members > COUNT_AT_ONCE, Segment.selected_at.is_not(None))
-        .order_by(SegmentReach.counted_at)
-        .limit(limit)
-    )
-    return db.session.scalars(query).all()
