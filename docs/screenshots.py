@@ -1,6 +1,7 @@
 """`make screenshots`: the pictures in README, taken from the portal that `make run` has started. Nothing in them is made up.
 
-The demo's merchant should be connected and have had some events for a while, or the pictures are of empty pages.
+The demo's merchant should be connected and have had some events for a while, and the sandbox's iPhone hold a card that was
+pushed to, or the pictures are of empty pages.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 PICTURES = {
     "status": (STATUS, DESK, "light"),
     "activity": ("/activity", DESK, "light"),
-    "events": (f"{STATUS}/events", DESK, "light"),
+    "card": ("/card", DESK, "light"),
     "status-dark": (STATUS, DESK, "dark"),
     "status-phone": (STATUS, PHONE, "dark"),
+    "iphone": ("{sandbox_url}/phones/iphone", PHONE, "light"),
 }
 
 
@@ -46,7 +48,7 @@ def take(browser: Browser, demo: dict[str, str], name: str) -> None:
     )
     page = context.new_page()
     log_in(page, demo)
-    page.goto(path)
+    page.goto(path.format(**demo))
     page.wait_for_load_state("networkidle")
     page.screenshot(path=FOLDER / f"{name}.png")
     context.close()
