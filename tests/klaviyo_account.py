@@ -44,30 +44,43 @@ class Sandbox:
         return list(self._call("GET", "faults")["faults"])
 
     def start_flow(self, name: str, metric: str, status: str = "live", account: str = NORDIC) -> None:
-        """A flow that starts with a metric that our app has sent, made as a marketer would."""
-        key = self._call("POST", "private-keys", {"account": account})["key"]
-        headers = {"Authorization": f"Klaviyo-API-Key {key}", "revision": "2026-07-15"}
-
-        def api(method: str, path: str, body: object = None) -> Any:
-            response = requests.request(method, self.url + path, json=body, headers=headers, timeout=30)
-            assert response.ok, response.text
-            return response.json()["data"]
-
-        found = [
-            each["id"]
-            for each in api("GET", "/api/metrics")
-            if each["attributes"]["name"] == metric and each["attributes"]["integration"]["key"] != "api"
-        ]
+        """A flow with an email that starts with a metric that our app has sent, made as a marketer would."""
         mail = {"temporary_id": "mail", "type": "send-email", "links": {"next": None}}
+        self.make_flow(name, metric, [{**mail, "data": {"message": {"subject_line": "Hello"}}}], status, account)
+
+    def make_flow(
+        self, name: str, metric: str, actions: list[dict[str, Any]], status: str = "live", account: str = NORDIC
+    ) -> None:
+        """A flow that begins with the first of the actions."""
         definition = {
-            "triggers": [{"type": "metric", "id": found[0]}],
-            "actions": [{**mail, "data": {"message": {"subject_line": "Hello"}}}],
-            "entry_action_id": "mail",
+            "triggers": [{"type": "metric", "id": self.metric_id(metric, account)}],
+            "actions": actions,
+            "entry_action_id": actions[0]["temporary_id"],
         }
-        attributes = {"name": name, "definition": definition}
-        flow = api("POST", "/api/flows", {"data": {"type": "flow", "attributes": attributes}})
+        made = {"type": "flow", "attributes": {"name": name, "definition": definition}}
+        flow = self.ask("POST", "/api/flows", account, json={"data": made})["data"]
         changed = {"type": "flow", "id": flow["id"], "attributes": {"status": status}}
-        api("PATCH", f"/api/flows/{flow['id']}", {"data": changed})
+        self.ask("PATCH", f"/api/flows/{flow['id']}", account, json={"data": changed})
+
+    def metric_id(self, name: str, account: str = NORDIC) -> str:
+        """Of a metric that our app has sent."""
+        known = self.ask("GET", "/api/metrics", account)["data"]
+        attributes = {each["id"]: each["attributes"] for each in known}
+        return str(
+            next(
+                metric_id
+                for metric_id, each in attributes.items()
+                if each["name"] == name and each["integration"]["key"] != "api"
+            )
+        )
+
+    def flow_steps(self, account: str = NORDIC) -> list[dict[str, Any]]:
+        """What its flows have done, in order: each action of each run, a webhook once for each try."""
+        return list(self._call("GET", "flows/activity", account=account)["steps"])
+
+    def order_webhooks(self, **orders: int) -> None:
+        """`lose_answers` and `duplicate`: of so many of the next deliveries."""
+        self._call("PUT", "webhooks", orders)
 
     def plant(self, profiles: list[dict[str, Any]], account: str = NORDIC) -> list[str]:
         """Profiles, below the API; their ids."""
