@@ -15,7 +15,7 @@ from pathlib import Path
 from portal import config, queue, wallet_beats
 from portal.db import db, transaction, utcnow
 from portal.models import Wallet
-from portal.services import card_versions, google_cards, google_saving, waking, wallet_accounts, wallet_health
+from portal.services import card_versions, cards, google_cards, google_saving, waking, wallet_accounts, wallet_health
 from portal.wallet import PassCertificate, Pusher
 from portal.wallet.google import REQUESTS_PER_SECOND
 
@@ -174,3 +174,11 @@ def reconcile() -> None:
         wallet_beats.reconcile(merchant_id)
     with transaction():
         google_saving.forget_nonces(utcnow())
+
+
+def forget_messages() -> None:
+    """Every night, in pieces that hold nobody up."""
+    gone = cards.FORGET_AT_ONCE
+    while gone == cards.FORGET_AT_ONCE:
+        with transaction():
+            gone = cards.forget_messages(utcnow())

@@ -62,6 +62,7 @@ PERIODIC: dict[str, tuple[timedelta, Callable[[], None]]] = {
     # Often, so that nobody's morning is missed; each birthday is told once.
     "birthdays": (timedelta(minutes=10), birthdays.tell_due),
     "reconcile Google cards": (timedelta(hours=24), cards.reconcile),
+    "forget messages": (timedelta(hours=24), cards.forget_messages),
 }
 
 

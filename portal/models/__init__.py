@@ -1,6 +1,6 @@
 """The rows. Importing this package registers every table; what a row means stands in its docstring."""
 
-from portal.models.account import ApiKey, LoginFailure, LoginSession, Merchant, Role, User
+from portal.models.account import ApiKey, FormerSlug, LoginFailure, LoginSession, Merchant, Role, User
 from portal.models.audit import AuditEntry
 from portal.models.campaign import Assignment, Campaign, CampaignSegment, CampaignStart, CampaignState
 from portal.models.card import Card, CardDesign, CardLink, CardMessage, CardPicture, CardSequence
@@ -100,6 +100,7 @@ __all__ = [
     "Event",
     "EventChoice",
     "Examples",
+    "FormerSlug",
     "FormerTier",
     "GoogleAccount",
     "GoogleCard",

@@ -31,6 +31,15 @@ class Merchant(Model):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)
 
 
+class FormerSlug(Model):
+    """One row is a short name that a programme had: links that were shared under it go on working, and nobody else gets it."""
+
+    __tablename__ = "former_slugs"
+
+    slug: Mapped[str] = mapped_column(String(60), primary_key=True)
+    merchant_id: Mapped[int] = mapped_column(ForeignKey("merchants.id", ondelete="CASCADE"), index=True)
+
+
 class User(UserMixin, Model):
     """One row is a person who can log in to one merchant's portal."""
 

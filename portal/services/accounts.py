@@ -20,7 +20,7 @@ from sqlalchemy import delete, func, select
 
 from portal.db import changed_rows, db, new_id, utcnow
 from portal.errors import ConflictError, InvalidError, NotFoundError, PortalError, TooManyError
-from portal.models import LoginFailure, LoginSession, Merchant, Programme, Role, User
+from portal.models import FormerSlug, LoginFailure, LoginSession, Merchant, Programme, Role, User
 
 # OWASP's floor for argon2id: 19 MiB, two passes, one lane.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
@@ -249,9 +249,20 @@ def _fill(merchant: Merchant, name: str, programme_name: str, slug: str, timezon
         raise InvalidError("Use 3 to 60 lower-case letters, digits and hyphens, such as nordic-coffee.", field="slug")
     if timezone not in zoneinfo.available_timezones():
         raise InvalidError("Choose a time zone from the list, such as Europe/Copenhagen.", field="timezone")
+    _take_slug(merchant, slug)
+    merchant.name, merchant.programme_name, merchant.timezone = name.strip(), programme_name.strip(), timezone
+
+
+def _take_slug(merchant: Merchant, slug: str) -> None:
+    """The last one stays the merchant's: links with it are in customers' mails and on their phones."""
+    if slug == merchant.slug:
+        return
     with db.session.no_autoflush:
-        taken = select(Merchant.id).where(Merchant.slug == slug, Merchant.id != merchant.id)
-        if db.session.scalar(taken if merchant.id else select(Merchant.id).where(Merchant.slug == slug)):
+        named = select(Merchant.id).where(Merchant.slug == slug)
+        was_named = select(FormerSlug.merchant_id).where(FormerSlug.slug == slug)
+        if set(db.session.scalars(named.union(was_named))) - {merchant.id}:
             raise ConflictError("Another programme already has this short name.", field="slug")
-    merchant.name, merchant.programme_name = name.strip(), programme_name.strip()
-    merchant.slug, merchant.timezone = slug, timezone
+        if merchant.id:
+            db.session.execute(delete(FormerSlug).where(FormerSlug.slug == slug))
+            db.session.add(FormerSlug(slug=merchant.slug, merchant_id=merchant.id))
+    merchant.slug = slug

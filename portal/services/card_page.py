@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 
 from portal.db import db
-from portal.models import Card, CardDesign, CardLink, CardMessage, Customer, Merchant
+from portal.models import Card, CardDesign, CardLink, CardMessage, Customer, FormerSlug, Merchant
 from portal.services import card_designs, card_events, cards
 from portal.services.card_face import MESSAGE, Face, faces
 from portal.services.points import to_number
@@ -50,10 +50,11 @@ def holder_of(slug: str, token: str) -> Holder | None:
     """None for a token that is not, or no longer, anybody's."""
     if not 0 < len(token) <= LONGEST_TOKEN or not (slug + token).isprintable():
         return None
+    was_named = exists().where(FormerSlug.slug == slug, FormerSlug.merchant_id == Merchant.id)
     query = (
         select(Merchant, Customer)
         .join(Customer, Customer.merchant_id == Merchant.id)
-        .where(Merchant.slug == slug, Customer.link_token == token)
+        .where((Merchant.slug == slug) | was_named, Customer.link_token == token)
     )
     row = db.session.execute(query).first()
     return Holder(row[0], row[1]) if row else None

@@ -9,11 +9,12 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from functools import partial
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, exists, func, select, update
+from sqlalchemy.orm import aliased
 
 from portal import queue
 from portal.bulk import insert_rows
-from portal.db import db, insert_or_update, new_id, on_commit, one_of, utcnow
+from portal.db import changed_rows, db, first_id_at, insert_or_update, new_id, on_commit, one_of, utcnow
 from portal.errors import NotFoundError
 from portal.models import Card, CardMessage, Customer, GoogleCard, Registration
 from portal.models.card import new_card_token, new_serial
@@ -23,6 +24,7 @@ from portal.services.card_versions import take_versions
 # A burst of changes is one version.
 COALESCE = timedelta(seconds=1)
 LONGEST_MESSAGE = 1_000
+KEEP_MESSAGES, FORGET_AT_ONCE = timedelta(days=90), 5_000
 
 
 def find(merchant_id: int, customer_id: int) -> Card | None:
@@ -124,3 +126,20 @@ def show_messages(merchant_id: int, customer_ids: Collection[int], text: str, ur
     db.session.execute(due, execution_options={"synchronize_session": False})
     on_commit(partial(queue.ring, merchant_id, queue.CARDS))
     return made
+
+
+def forget_messages(now: datetime) -> int:
+    """Those that cards no longer show, once they are old, a bounded number at a time; how many went.
+
+    The last that a card has shown stays: its link is followed from the card.
+    """
+    later = aliased(CardMessage)
+    over = exists().where(later.card_id == CardMessage.card_id, later.id > CardMessage.id, later.version.is_not(None))
+    old = (
+        select(CardMessage.id)
+        .where(CardMessage.id < first_id_at(now - KEEP_MESSAGES), CardMessage.version.is_not(None), over)
+        .order_by(CardMessage.id)
+        .limit(FORGET_AT_ONCE)
+    )
+    gone = delete(CardMessage).where(CardMessage.id.in_(old.scalar_subquery()))
+    return changed_rows(db.session.execute(gone, execution_options={"synchronize_session": False}))

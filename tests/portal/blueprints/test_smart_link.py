@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from portal.db import db, new_id, transaction
+from portal.errors import ConflictError
 from portal.models import Card, CardLink, Customer, Event, Merchant
 from portal.services import accounts, editing
 from portal.web.visitors import visitor
@@ -123,6 +124,23 @@ def test_a_link_works_under_its_own_programme_only(app: Flask, link: Link) -> No
     with app.app_context():
         link.slug = db.session.get_one(Merchant, other.id).slug
     assert link.open(IPHONE).status_code == 404
+
+
+def test_a_link_outlives_the_programmes_short_name(app: Flask, merchant: Shop, link: Link) -> None:
+    other = factories.make_shop(app, "Harbor Bakery")
+    for name in ("coffee-house", "coffee-club"):
+        _rename(app, merchant, name)
+    assert link.open(DESKTOP, "card").status_code == 200
+    assert Link(link.client, "coffee-house", link.token).open(IPHONE).mimetype == "application/vnd.apple.pkpass"
+    with pytest.raises(ConflictError):
+        _rename(app, other, "coffee-house")
+    _rename(app, merchant, link.slug)
+    assert link.open(DESKTOP).status_code == 200
+
+
+def _rename(app: Flask, shop: Shop, slug: str) -> None:
+    with app.app_context(), transaction():
+        accounts.update_programme(shop.id, shop.name, "Club", slug, "UTC")
 
 
 def test_nothing_public_sets_a_cookie(link: Link) -> None:

@@ -6,12 +6,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from portal.db import db, transaction, utcnow
 from portal.errors import NotFoundError
+from portal.jobs import cards as card_jobs
 from portal.models import CardMessage, Customer, Device, Registration
 from portal.services import cards
 from portal.services.card_face import notifying_text
@@ -177,3 +179,21 @@ def test_a_new_design_looks_at_every_card_that_is_on_a_phone(app: Flask, merchan
         cards.touch_all(merchant.id)
     assert card_cases.reload(app, installed).due_at is not None
     assert card_cases.reload(app, other).due_at is None
+
+
+def test_messages_are_forgotten_once_they_are_old_but_never_the_last_that_a_card_shows(
+    app: Flask, merchant: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cards, "FORGET_AT_ONCE", 1)
+    card, now = card_cases.card(app, merchant), utcnow()
+    said = [card_cases.say(app, card, text) for text in ("One", "Two", "Three", "Four")]
+    for minutes in (1, 2, 3):
+        card_cases.publish(app, merchant, now + timedelta(minutes=minutes))
+    with app.app_context():
+        with transaction():
+            assert cards.forget_messages(now + timedelta(days=89)) == 0
+        with time_machine.travel(now + timedelta(days=91)):
+            card_jobs.forget_messages()
+        assert list(db.session.scalars(select(CardMessage.id).order_by(CardMessage.id))) == said[2:]
+        waiting = db.session.get_one(CardMessage, said[3])
+        assert waiting.version is None

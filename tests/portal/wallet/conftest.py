@@ -1,12 +1,15 @@
-"""One merchant's certificate, made once for all tests."""
+"""One merchant's certificate, made once for all tests, and a reader that is not ours."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from portal.wallet import PassCertificate, Signer, read_certificate
 from tests.portal.wallet.authority import Authority, Issued
+from tests.portal.wallet.readers import compile_reader
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +31,8 @@ def certificate(authority: Authority, issued: Issued) -> PassCertificate:
 @pytest.fixture(scope="session")
 def signer(certificate: PassCertificate) -> Signer:
     return Signer(certificate)
+
+
+@pytest.fixture(scope="session")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compile_reader(tmp_path_factory.mktemp("reader"))

@@ -5,18 +5,16 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import shutil
 import subprocess
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from portal.wallet import CardError, Images, PassCertificate, Signer, build_pass, read_certificate
 from tests.portal.wallet.authority import PASS_TYPE, TEAM, Authority, Issued
 from tests.portal.wallet.cards import TOKEN, full_card, images
+from tests.portal.wallet.readers import read_card, verify
 
 
 @pytest.fixture
@@ -26,30 +24,10 @@ def files(signer: Signer) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def _need(missing: str) -> None:
-    """What is missing is a failure where nothing may be skipped."""
-    if missing and os.environ.get("PORTAL_TESTS_REQUIRE_ALL") == "1":
-        pytest.fail(missing)
-    if missing:
-        pytest.skip(missing)
-
-
-def verify(folder: Path, authority: Authority, signature: bytes, manifest: bytes) -> subprocess.CompletedProcess[str]:
-    """As a phone: only the root is trusted; the chain to it must be in the signature."""
-    _need("" if shutil.which("openssl") else "openssl is not installed")
-    for name, content in {"s": signature, "m": manifest, "root.pem": authority.root.pem}.items():
-        (folder / name).write_bytes(content)
-    words = [
-        "openssl", "cms", "-verify", "-inform", "DER", "-in", "s", "-content", "m", "-CAfile", "root.pem",
-        "-purpose", "any", "-binary", "-out", "signed",
-    ]  # fmt: skip
-    return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, timeout=30)
-
-
 def test_openssl_accepts_the_signature_and_the_chain(
     files: dict[str, bytes], authority: Authority, tmp_path: Path
 ) -> None:
-    assert verify(tmp_path, authority, files["signature"], files["manifest.json"]).returncode == 0
+    assert verify(tmp_path, authority.root.pem, files["signature"], files["manifest.json"]).returncode == 0
     assert (tmp_path / "signed").read_bytes() == files["manifest.json"]
     words = ["openssl", "cms", "-cmsout", "-print", "-inform", "DER", "-in", "s"]
     printed = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
@@ -65,17 +43,17 @@ def test_line_feeds_in_a_manifest_are_signed_as_they_are(
     each = issued if kind == "rsa" else authority.issue()
     signer = Signer(read_certificate([each.pem, each.key_pem(), authority.intermediate.pem]))
     manifest = b'{\n  "pass.json": "x"\n}\n'
-    assert verify(tmp_path, authority, signer.sign(manifest), manifest).returncode == 0
+    assert verify(tmp_path, authority.root.pem, signer.sign(manifest), manifest).returncode == 0
 
 
 def test_a_changed_manifest_is_not_accepted(files: dict[str, bytes], authority: Authority, tmp_path: Path) -> None:
     changed = files["manifest.json"].replace(b'"icon.png"', b'"icom.png"')
     assert changed != files["manifest.json"]
-    assert "erif" in verify(tmp_path, authority, files["signature"], changed).stderr
+    assert "erif" in verify(tmp_path, authority.root.pem, files["signature"], changed).stderr
 
 
 def test_another_authority_does_not_vouch_for_it(files: dict[str, bytes], tmp_path: Path) -> None:
-    assert verify(tmp_path, Authority(), files["signature"], files["manifest.json"]).returncode != 0
+    assert verify(tmp_path, Authority().root.pem, files["signature"], files["manifest.json"]).returncode != 0
 
 
 def test_the_manifest_has_the_hash_of_every_other_file(files: dict[str, bytes]) -> None:
@@ -108,29 +86,11 @@ def test_a_signer_keeps_what_pushing_needs_to_know(signer: Signer, certificate: 
 
 # --- an independent reader -----------------------------------------------------------------------
 
-SOURCE = Path(__file__).with_name("kde_reader.cpp")
-
-
-@pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A program around Debian's libkpimpkpass, compiled here."""
-    needed = [shutil.which("g++"), shutil.which("pkg-config"), Path("/usr/include/KPim/KPkPass").is_dir()]
-    _need("" if all(needed) else "g++, pkg-config and libkpimpkpass-dev are not all installed")
-    program = tmp_path_factory.mktemp("reader") / "read"
-    qt = subprocess.run(
-        ["pkg-config", "--cflags", "--libs", "Qt5Gui"], capture_output=True, text=True, check=True
-    ).stdout
-    words = ["g++", "-fPIC", "-I/usr/include/KPim", str(SOURCE), "-o", str(program), *qt.split(), "-lKPimPkPass"]
-    subprocess.run(words, check=True, timeout=120)
-    return program
-
 
 def test_an_independent_reader_understands_the_card(signer: Signer, reader: Path, tmp_path: Path) -> None:
     package = tmp_path / "card.pkpass"
     package.write_bytes(build_pass(full_card(), images(), signer))
-    read: dict[str, Any] = json.loads(
-        subprocess.run([reader, package], capture_output=True, check=True, timeout=60).stdout
-    )
+    read = read_card(reader, package)
     fields = read.pop("fields")
     assert read == {
         "is_store_card": True, "organization": "Nordic Coffee", "description": "Nordic Coffee loyalty card",
