@@ -29,8 +29,8 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def page(browser: Browser, base_url: str, *, scripts: bool = True) -> Iterator[Page]:
-    context = browser.new_context(base_url=base_url, java_script_enabled=scripts, locale="en-GB")
+def page(browser: Browser, base_url: str, *, scripts: bool = True, user_agent: str | None = None) -> Iterator[Page]:
+    context = browser.new_context(base_url=base_url, java_script_enabled=scripts, locale="en-GB", user_agent=user_agent)
     context.set_default_timeout(10_000)
     yield context.new_page()
     context.close()

@@ -12,7 +12,10 @@ from portal.db import BigId, Model, UtcDateTime
 
 
 class Erasure(Model):
-    """One row is somebody whom Klaviyo has yet to be told to erase; it goes when Klaviyo has been told. `due_at` is schedule and lease."""
+    """One row is somebody whom Klaviyo has yet to be told to erase; it goes when Klaviyo has been told.
+
+    `due_at` is schedule and lease, and empty where Klaviyo has refused: then a person decides.
+    """
 
     __tablename__ = "erasures"
     __table_args__ = (Index("ix_erasures_due_at", "due_at"), Index("ix_erasures_merchant_id", "merchant_id"))
@@ -23,7 +26,7 @@ class Erasure(Model):
     # The one identifier by which Klaviyo knows them, as JSON of the request's profile.
     profile_sealed: Mapped[str | None] = mapped_column(Text)
     asked_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    due_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     attempts: Mapped[int] = mapped_column(default=0)
     # Why it could not be passed on yet, in our words, for a person.
     problem: Mapped[str | None] = mapped_column(String(500))

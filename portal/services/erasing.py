@@ -9,6 +9,7 @@ import random
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from http import HTTPStatus
 
 from sqlalchemy import delete, func, select, update
 
@@ -146,13 +147,18 @@ def settle(erasure_id: int, answer: Answer, now: datetime) -> None:
     if erasure is None:
         return
     error = verdict(answer)
-    if error is None or isinstance(error, RefusedError):
-        # Refused is an identifier that Klaviyo holds for none: it has nobody under it.
+    if error is None or (isinstance(error, RefusedError) and error.status == HTTPStatus.NOT_FOUND):
         what = (
-            "erasure passed on to Klaviyo" if error is None else "erasure refused by Klaviyo, which knows nobody by it"
+            "erasure passed on to Klaviyo"
+            if error is None
+            else "erasure passed on to Klaviyo, which knows nobody by it"
         )
         auditing.record(erasure.merchant_id, auditing.PORTAL, what)
         db.session.delete(erasure)
+    elif isinstance(error, RefusedError):
+        # The same request would be refused for ever: a person decides (`unerased.py`).
+        detail = (error.detail or f"HTTP {error.status}").rstrip(".")
+        _postpone(erasure, None, f"Klaviyo refused to erase this profile: {detail}.")
     else:
         _postpone(erasure, now + _pause(erasure, error), _explain(error))
 
@@ -163,7 +169,7 @@ def put_off(erasure_id: int, reason: str, now: datetime) -> None:
         _postpone(erasure, now + timedelta(seconds=RETRY_AFTER[2]), reason)
 
 
-def _postpone(erasure: Erasure, until: datetime, reason: str) -> None:
+def _postpone(erasure: Erasure, until: datetime | None, reason: str) -> None:
     erasure.due_at, erasure.problem = until, reason[:500]
 
 
@@ -178,10 +184,3 @@ def _explain(error: KlaviyoError) -> str:
     if isinstance(error, ForbiddenError):
         return NOT_ALLOWED
     return delivering.explain_trouble(error)
-
-
-def problems(merchant_id: int) -> tuple[int, str | None]:
-    """How many erasures Klaviyo has not been told of after a first try, and why the latest was not."""
-    query = select(Erasure.problem).where(Erasure.merchant_id == merchant_id, Erasure.problem.is_not(None))
-    reasons = db.session.scalars(query.order_by(Erasure.id.desc())).all()
-    return len(reasons), reasons[0] if reasons else None

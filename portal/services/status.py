@@ -26,7 +26,7 @@ from portal.models import (
     Segment,
     in_state,
 )
-from portal.services import connecting, counting, identity, imports, modules, profiles, sweeps
+from portal.services import connecting, counting, identity, imports, modules, profiles, sweeps, unerased
 from portal.services.catalogue import EVENT_TYPES, EventType
 from portal.services.import_progress import Progress, progress_of
 from portal.services.segment_progress import Currency, currency
@@ -89,6 +89,8 @@ class Panel:
     profiles: sweeps.Progress | None
     profiles_refused: int
     identity_open: int
+    # Erasures that Klaviyo did not take at a first try.
+    erasures_left: int
 
     @property
     def failing(self) -> bool:
@@ -97,7 +99,7 @@ class Panel:
 
     @property
     def needs_a_person(self) -> bool:
-        return bool(self.problems or self.profiles_refused or self.identity_open)
+        return bool(self.problems or self.profiles_refused or self.identity_open or self.erasures_left)
 
     @property
     def behind(self) -> bool:
@@ -156,6 +158,7 @@ def panel(merchant_id: int, now: datetime) -> Panel:
         profiles=swept,
         profiles_refused=profiles.count_refused(merchant_id, COUNT_UP_TO),
         identity_open=identity.count_open(merchant_id, COUNT_UP_TO),
+        erasures_left=unerased.count_in_trouble(merchant_id, COUNT_UP_TO),
         history=progress_of(under_way) if (under_way := imports.running(merchant_id)) else None,
     )
 

@@ -25,6 +25,7 @@ from portal.services import (
     status,
     sweeps,
     trying,
+    unerased,
     unsent,
     wallet_setup,
 )
@@ -121,6 +122,11 @@ def profile_properties() -> dict[str, Any]:
 def profiles_refused() -> dict[str, Any]:
     found = profiles.refused(merchant_id(), LISTED + 1)
     return {"refused": found[:LISTED], "refused_count": len(found[:LISTED]), "refused_more": len(found) > LISTED}
+
+
+def erasures_left() -> dict[str, Any]:
+    found = unerased.outstanding(merchant_id(), LISTED + 1)
+    return {"outstanding": found[:LISTED], "outstanding_more": len(found) > LISTED}
 
 
 def profile_drift() -> dict[str, Any]:

@@ -40,7 +40,7 @@ class LostAccess:
 
 MAIN = (
     Entry("Home", "home.index", "house", ("home.",)),
-    Entry("Customers", "customers.index", "person-lines-fill", ("customers.", "deeds.")),
+    Entry("Customers", "customers.index", "person-lines-fill", ("customers.", "deeds.", "erasures.")),
     Entry("Segments", "segments.index", "people", ("segments.",)),
     Entry("Campaigns", "campaigns.index", "megaphone", ("campaigns.",)),
     Entry("Push", "pushes.index", "bell", ("pushes.",)),

@@ -15,10 +15,11 @@ from portal.db import db, transaction, utcnow
 from portal.jobs import deliveries, erasures
 from portal.klaviyo import bodies
 from portal.models import AuditEntry, Erasure
-from portal.services import erasing
+from portal.services import erasing, unerased
 from tests import factories
 from tests.factories import Shop, tell
 from tests.klaviyo_account import Sandbox
+from tests.portal.blueprints import pages
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def _tick(app: Flask, *, after: float = 0) -> None:
     with app.app_context():
         with transaction():
             for erasure in db.session.scalars(select(Erasure)):
-                erasure.due_at -= timedelta(seconds=after)
+                erasure.due_at = erasure.due_at and erasure.due_at - timedelta(seconds=after)
         erasures.ring_for_due()
 
 
@@ -72,9 +73,11 @@ def test_what_klaviyo_does_not_take_is_told_again_until_it_does(
     _tick(app)
     left = _left(app)
     assert left is not None
+    assert left.due_at is not None
     assert left.due_at > utcnow()
     with app.app_context():
-        assert erasing.problems(erased.id) == (1, left.problem)
+        (shown,) = unerased.outstanding(erased.id, 10)
+        assert (shown.who, shown.reason, shown.refused) == ("ada@example.com", left.problem, False)
     sandbox.clear_faults()
     _tick(app, after=60)
     assert (_left(app), sandbox.event_ids()) == (None, [])
@@ -102,3 +105,36 @@ def test_two_workers_tell_klaviyo_once(app: Flask, erased: Shop) -> None:
     with app.app_context(), transaction():
         taken = [erasing.take(left.id, utcnow()) for _ in range(2)]
     assert [each is None for each in taken] == [False, True]
+
+
+def test_what_klaviyo_refuses_waits_for_a_person_who_tries_again_or_says_that_it_is_done(
+    app: Flask, sandbox: Sandbox, erased: Shop
+) -> None:
+    sandbox.order("status", bodies.ERASURE_PATH, status=400)
+    browser = factories.log_in(app.test_client(), erased.email)
+    _tick(app)
+    _tick(app, after=86_400)
+    assert (_asked(sandbox), _left(app) is not None) == (1, True), "it would be refused for ever"
+    for path, words in (
+        ("/status/panel", "Klaviyo has not erased 1 customer"),
+        ("/home/today", "Klaviyo has not erased 1 customer"),
+        ("/customers/erasures", "ada@example.com"),
+        ("/customers/erasures/left", "Klaviyo refused to erase this profile"),
+    ):
+        assert words in browser.get(path).text
+    sandbox.order("status", bodies.ERASURE_PATH, status=400)
+    pages.post(browser, "/customers/erasures/left")
+    _tick(app)
+    assert (_asked(sandbox), "Refused" in browser.get("/customers/erasures").text) == (2, True)
+    left = _left(app)
+    assert left is not None
+    stranger, _ = pages.log_in_stranger(app)
+    assert pages.post(stranger, "/customers/erasures/done", erasure_id=left.id).status_code == 404
+    assert "Nothing is left" in pages.hx_post(browser, "/customers/erasures/done", erasure_id=left.id).text
+    assert _left(app) is None
+
+
+def test_a_profile_that_klaviyo_does_not_have_needs_no_person(app: Flask, sandbox: Sandbox, erased: Shop) -> None:
+    sandbox.order("status", bodies.ERASURE_PATH, status=404)
+    _tick(app)
+    assert _left(app) is None
