@@ -4,8 +4,8 @@ from alembic import op
 from portal.db import UtcDateTime
 
 
-revision = '0012'
-down_revision = '0011'
+revision = '0013'
+down_revision = '0012'
 branch_labels = None
 depends_on = None
 
