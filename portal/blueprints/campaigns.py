@@ -14,7 +14,7 @@ from portal.blueprints.campaign_forms import CampaignForm, form_of
 from portal.db import LARGEST_ID, transaction, utcnow
 from portal.errors import ConflictError, InvalidError
 from portal.models import Campaign, CampaignStart, Customer
-from portal.services import assigning, audiences, campaigns, directory, push_reports, serving
+from portal.services import assigning, audiences, campaigns, designing, directory, push_reports, serving
 from portal.services.campaigns import GUARD_PERCENT
 from portal.services.personalising import render
 from portal.services.rules import current_rules
@@ -110,6 +110,7 @@ def show(campaign_id: int) -> ResponseReturnValue:
         sought=sought,
         customer=customer,
         said=said,
+        sender=designing.newest(merchant_id()).organisation,
         once=serving.new_once(),
         **_results(campaign),
     )

@@ -14,7 +14,17 @@ from portal.blueprints.customer_forms import ChangePointsForm, CustomerForm, Red
 from portal.db import repeat, transaction
 from portal.errors import PortalError
 from portal.models import Customer
-from portal.services import activity, auditing, catalogue, directory, editing, histories, portraying, serving
+from portal.services import (
+    activity,
+    auditing,
+    catalogue,
+    directory,
+    editing,
+    histories,
+    portraying,
+    serving,
+    suppressing,
+)
 from portal.services.rules import current_rules
 from portal.web import (
     Feedback,
@@ -78,6 +88,7 @@ def show(
     return render_template(
         "customers/customer.html",
         customer=found,
+        suppression=suppressing.of(merchant_id(), found.id),
         portrait=portrait,
         share=histories.share_of_way(portrait),
         rewards=rewards,

@@ -1,159 +1,98 @@
-"""Push: the log, one push step by step while it happens, a test push, and the webhook to copy."""
+"""Push: the log, one push step by step while it happens, and trying it again where that can help."""
 
 from __future__ import annotations
 
-from datetime import time
-from secrets import token_hex
+from typing import Any
 
-from flask import Blueprint, render_template, request, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_wtf import FlaskForm
-from wtforms import BooleanField, IntegerField, StringField, TimeField
-from wtforms.validators import NumberRange, Optional
+from flask_login import current_user
 
 from portal.db import transaction, utcnow
-from portal.errors import PortalError
-from portal.models import PushSource
-from portal.services import auditing, customers, push_log, push_refusals, push_reports, pushing
-from portal.services.push_orders import PushOrder, hear_push
+from portal.models import PushReason, PushState
+from portal.services import auditing, designing, push_log, push_reports, push_retrying, pushing
+from portal.services.push_reports import REASONS
 from portal.web import (
     Feedback,
     carry_over,
     fragment,
+    give_feedback,
+    is_htmx,
     login_required,
     member_id,
     merchant_id,
-    refuse,
-    settings,
     to_page,
 )
 
 bp = Blueprint("pushes", __name__, url_prefix="/push")
 
-FILTERS = ("state", "customer")
-
-
-class TestForm(FlaskForm):
-    customer = StringField("Customer")
-    message = StringField("Message")
-    url = StringField("Link")
-
-
-class RulesForm(FlaskForm):
-    paused = BooleanField("Take no pushes for now")
-    tells_klaviyo = BooleanField("Tell Klaviyo what became of each push")
-    quiet_from = TimeField("Quiet from", [Optional()])
-    quiet_until = TimeField("Quiet until", [Optional()])
-    most_per_day = IntegerField("At most so many a day for a customer", [Optional(), NumberRange(1, 100)])
+FILTERS = ("state", "reason", "customer")
+# What a person is told when a push that they look at has come to its end.
+ENDS = {
+    PushState.DELIVERED: Feedback("Delivered: the message is on the phone."),
+    PushState.SKIPPED: Feedback("The push was skipped.", "warn"),
+    PushState.FAILED: Feedback("The push was not shown.", "bad"),
+}
 
 
 @bp.get("")
 @login_required
 def index() -> ResponseReturnValue:
+    if any(not request.args.get(name, "-").strip() for name in FILTERS):
+        # A form without scripts sends its empty fields too; the address that is kept and shared has only what is set.
+        kept: dict[str, Any] = carry_over(FILTERS)
+        return redirect(url_for("pushes.index", **kept), 303)
     filters = carry_over(FILTERS)
     before = request.args.get("before", type=int)
     rows, older = push_log.page(
-        merchant_id(), state=filters.get("state"), customer=filters.get("customer"), before=before
+        merchant_id(),
+        state=filters.get("state"),
+        reason=filters.get("reason"),
+        sought=filters.get("customer"),
+        before=before,
     )
-    return render_template(
-        "pushes/index.html", rows=rows, older=older, before=before, filters=filters, reasons=push_reports.REASONS
-    )
+    return render_template("pushes/index.html", rows=rows, older=older, before=before, filters=filters, reasons=REASONS)
 
 
 @bp.get("/<int:push_id>")
 @login_required
 def push(push_id: int) -> ResponseReturnValue:
-    return render_template("pushes/push.html", report=_report(push_id))
+    shown = _shown(push_id)
+    found = shown["report"].push
+    lock = {
+        "sender": designing.newest(merchant_id()).organisation,
+        "programme": current_user.merchant.programme_name,
+        "title": found.title,
+        "message": found.message,
+    }
+    return render_template("pushes/push.html", lock=lock, **shown)
 
 
 @bp.get("/outcome/<int:push_id>")
 @login_required
 def outcome(push_id: int) -> ResponseReturnValue:
-    return fragment("pushes/_outcome.html", report=_report(push_id))
+    shown = _shown(push_id)
+    answer = fragment("pushes/_outcome.html", **shown)
+    ended = ENDS.get(PushState(shown["report"].push.state))
+    return give_feedback(answer, ended) if ended else answer
 
 
-def _report(push_id: int) -> push_reports.Report:
-    return push_reports.report(pushing.find(merchant_id(), push_id))
-
-
-@bp.get("/test")
+@bp.post("/<int:push_id>/retry")
 @login_required
-def test() -> ResponseReturnValue:
-    form = TestForm(customer=request.args.get("customer", ""), message="Your reward is ready!")
-    return render_template("pushes/test.html", form=form)
-
-
-@bp.post("/test")
-@login_required
-def send_test() -> ResponseReturnValue:
-    form = TestForm()
-    if not form.validate():
-        return render_template("pushes/test.html", form=form), 422
-    try:
-        with transaction():
-            accepted = pushing.accept(merchant_id(), _test_order(form), utcnow())
-        if isinstance(accepted, PortalError):
-            raise accepted
-    except PortalError as error:
-        refuse(form, error)
-        return render_template("pushes/test.html", form=form), 422
-    assert accepted.push is not None
-    return to_page(url_for("pushes.push", push_id=accepted.push.id), Feedback("The test push is on its way."))
-
-
-def _test_order(form: TestForm) -> PushOrder:
-    found = customers.search(merchant_id(), form.customer.data or "", limit=1)
-    who = found[0].public_id if found else form.customer.data
-    document = {"customer_id": who, "message": form.message.data, "url": form.url.data, "idempotency_key": token_hex(8)}
-    return hear_push(document, source=PushSource.TEST)
-
-
-@bp.get("/webhook")
-@login_required
-def webhook() -> ResponseReturnValue:
-    rules = push_log.rules(merchant_id())
-    form = RulesForm(
-        paused=rules.paused,
-        tells_klaviyo=rules.tells_klaviyo,
-        most_per_day=rules.most_per_day,
-        quiet_from=_clock(rules.quiet_from),
-        quiet_until=_clock(rules.quiet_until),
-    )
-    return _webhook(form)
-
-
-@bp.post("/webhook")
-@login_required
-def save_rules() -> ResponseReturnValue:
-    form = RulesForm()
-    if not form.validate():
-        return _webhook(form), 422
+def retry(push_id: int) -> ResponseReturnValue:
     with transaction():
-        push_log.set_rules(
-            merchant_id(),
-            paused=form.paused.data,
-            tells_klaviyo=form.tells_klaviyo.data,
-            most_per_day=form.most_per_day.data,
-            quiet=(_minute(form.quiet_from.data), _minute(form.quiet_until.data)),
-        )
-        auditing.record(merchant_id(), member_id(), "push rules changed")
-    return to_page(url_for("pushes.webhook"), Feedback("Saved."))
+        again = push_retrying.retry(merchant_id(), push_id, utcnow())
+        auditing.record(merchant_id(), member_id(), "push tried again", again.public_id)
+    feedback = Feedback("It is tried again. Whoever has seen it is not notified twice.")
+    if not is_htmx():
+        return to_page(url_for("pushes.push", push_id=push_id), feedback)
+    return give_feedback(fragment("pushes/_outcome.html", **_shown(push_id)), feedback)
 
 
-def _clock(minute: int | None) -> time | None:
-    return None if minute is None else time(*divmod(minute, 60))
-
-
-def _minute(clock: time | None) -> int | None:
-    return None if clock is None else clock.hour * 60 + clock.minute
-
-
-def _webhook(form: RulesForm) -> str:
-    return render_template(
-        "pushes/webhook.html",
-        form=form,
-        public_url=settings().public_url,
-        called_at=push_log.last_called_at(merchant_id()),
-        refusals=push_refusals.latest(merchant_id()),
-        remedy=push_refusals.remedy,
-    )
+def _shown(push_id: int) -> dict[str, Any]:
+    found = pushing.find(merchant_id(), push_id)
+    return {
+        "report": push_reports.report(found),
+        "hindrance": push_retrying.hindrance(found, utcnow()),
+        "next_step": push_reports.REMEDIES.get(PushReason(found.reason)) if found.reason else None,
+    }

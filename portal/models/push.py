@@ -77,6 +77,8 @@ class Push(Model):
     due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     settled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # When a person last let it be tried again.
+    retried_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     customer: Mapped[Customer] = relationship()
 
     @property
@@ -146,6 +148,9 @@ class PushSuppression(Model):
     merchant_id: Mapped[int] = mapped_column(ForeignKey("merchants.id", ondelete="CASCADE"), index=True)
     since: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)
     by: Mapped[str] = mapped_column(String(254), default="")
+    # Why, in the words of whoever did it.
+    reason: Mapped[str] = mapped_column(String(200), default="")
+    customer: Mapped[Customer] = relationship()
 
 
 class PushRefusal(Model):

@@ -5,29 +5,46 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import joinedload
 
 from portal.db import LARGEST_ID, db
-from portal.models import Push, PushRules, PushSource, PushState
-from portal.services import customers
+from portal.models import Push, PushReason, PushRules, PushSource, PushState
+from portal.models.push import PUSH_PREFIX
+from portal.services import customers, directory
 
 PAGE = 50
 
 
 def page(
-    merchant_id: int, *, state: str | None = None, customer: str | None = None, before: int | None = None
+    merchant_id: int,
+    *,
+    state: str | None = None,
+    reason: str | None = None,
+    sought: str | None = None,
+    before: int | None = None,
 ) -> tuple[Sequence[Push], int | None]:
-    """The pushes, and where the list goes on; None at its end."""
+    """The pushes, and where the list goes on; None at its end. `sought` is a push's id, or of a customer what `directory` finds."""
     query = select(Push).where(Push.merchant_id == merchant_id).options(joinedload(Push.customer))
     if state in set(PushState):
         query = query.where(Push.state == state)
-    if customer:
-        query = query.where(Push.customer_id.in_([found.id for found in customers.search(merchant_id, customer)]))
+    if reason in set(PushReason):
+        query = query.where(Push.state.in_((PushState.SKIPPED, PushState.FAILED)), Push.reason == reason)
+    if sought:
+        query = query.where(_fits(merchant_id, sought))
     if before is not None:
         query = query.where(Push.id < min(before, LARGEST_ID))
     rows = db.session.scalars(query.order_by(Push.id.desc()).limit(PAGE + 1)).all()
     return rows[:PAGE], rows[PAGE - 1].id if len(rows) > PAGE else None
+
+
+def _fits(merchant_id: int, sought: str) -> ColumnElement[bool]:
+    digits = sought.removeprefix(PUSH_PREFIX)
+    if digits != sought and digits.isascii() and digits.isdigit():
+        return Push.id == min(int(digits[:20]), LARGEST_ID)
+    exact = customers.search(merchant_id, sought)
+    found = exact or directory.page(merchant_id, sought=sought).customers
+    return Push.customer_id.in_([each.id for each in found])
 
 
 def last_called_at(merchant_id: int) -> datetime | None:

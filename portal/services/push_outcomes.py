@@ -139,7 +139,9 @@ def tell(merchant_id: int, pushes: Sequence[Push]) -> None:
 
 
 def _told(push: Push) -> Told:
-    event_id = f"{DERIVED}{PUSH_OUTCOME.type}:{push.id}"
+    # After a person's retry there is a second end to tell of.
+    again = f":{push.retried_at:%Y%m%dT%H%M%S%f}" if push.retried_at else ""
+    event_id = f"{DERIVED}{PUSH_OUTCOME.type}:{push.id}{again}"
     properties = {"outcome": push.state, "push_id": push.public_id, "message": push.message}
     if push.reason:
         properties["reason"] = push.reason

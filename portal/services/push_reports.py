@@ -30,6 +30,15 @@ REASONS: dict[PushReason, str] = {
     PushReason.NOT_FETCHED: "The phone did not fetch the card for three days. It may be off, or lost.",
     PushReason.REFUSED: "Google refused it.",
 }
+# What the merchant can do about it.
+REMEDIES: dict[PushReason, str] = {
+    PushReason.EXPIRED: "Choose a later expires_at in the webhook, or leave it out.",
+    PushReason.NO_INSTALLED_PASS: "Let the flow go on with an email that carries the card's link.",
+    PushReason.SUPPRESSED: "Lift it under Push > Suppressed if the customer wants pushes again.",
+    PushReason.FREQUENCY_CAP: "The limit stands under Push > Settings.",
+    PushReason.NOT_FETCHED: "Once the phone is on again, it can be woken once more.",
+    PushReason.REFUSED: "Look under Settings > Wallet cards whether Google accepts your account, then try again.",
+}
 ACCEPTED_BY_APPLE = "accepted"
 
 
@@ -72,7 +81,7 @@ def report(push: Push) -> Report:
         each.id: each for each in db.session.scalars(select(CardMessage).where(one_of(CardMessage.id, message_ids)))
     }
     phones: list[PhoneReport] = []
-    steps = [Step("Taken by the portal", push.created_at), *_before_the_card(push)]
+    steps = [Step("Taken by the portal", push.created_at), *_before_the_card(push), *_again(push)]
     for target in targets:
         if target.wallet == Wallet.GOOGLE:
             phones.append(_google(target))
@@ -97,9 +106,13 @@ _KINDS = {
 def _before_the_card(push: Push) -> list[Step]:
     if push.sent_at is not None:
         return [Step("Written on the customer's card", push.sent_at)]
-    if push.due_at is not None and push.due_at > push.created_at:
+    if push.due_at is not None and push.due_at > (push.retried_at or push.created_at):
         return [Step("Waits until your quiet hours are over", push.due_at, "wait")]
     return [Step("Is being written on the customer's card", None, "wait")] if push.due_at is not None else []
+
+
+def _again(push: Push) -> list[Step]:
+    return [Step("Tried again by your team", push.retried_at)] if push.retried_at else []
 
 
 def _end(push: Push) -> list[Step]:

@@ -79,6 +79,12 @@ def send_due(merchant_id: int, now: datetime, limit: int = AT_ONCE) -> int:
     return len(pushes)
 
 
+def objection(push: Push, now: datetime) -> PushReason | None:
+    """Why this push would be skipped if it were due at this moment."""
+    place = _places([push.customer_id]).get(push.customer_id)
+    return _Screen(push.merchant_id, [push], now).objection(push, place)
+
+
 class _Screen:
     """What a merchant's rules say about a list of pushes; read once."""
 

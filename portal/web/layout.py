@@ -43,7 +43,7 @@ MAIN = (
     Entry("Customers", "customers.index", "person-lines-fill", ("customers.", "deeds.", "erasures.")),
     Entry("Segments", "segments.index", "people", ("segments.",)),
     Entry("Campaigns", "campaigns.index", "megaphone", ("campaigns.",)),
-    Entry("Push", "pushes.index", "bell", ("pushes.",)),
+    Entry("Push", "pushes.index", "bell", ("pushes.", "push_", "suppressions.")),
     Entry("Activity", "activity.index", "activity", ("activity.",)),
     Entry("Loyalty", "tiers.index", "award", ("tiers.", "rewards.", "points.")),
     Entry("Card", "card_design.index", "credit-card-2-front", ("card_design.",)),

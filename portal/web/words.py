@@ -60,6 +60,16 @@ PUSH_STATES = {
     "failed": ("Not shown", "x-octagon-fill", "bad"),
 }
 
+PUSH_SOURCES = {"api": "Webhook or API", "test": "Test push", "campaign": "Campaign"}
+PUSH_REASONS = {
+    "no_installed_pass": "No card on a phone",
+    "suppressed": "Suppressed",
+    "frequency_cap": "Enough for a day",
+    "expired": "Too late",
+    "not_fetched": "Phone did not fetch it",
+    "refused": "Refused by Google",
+}
+
 IMPORT_STATES = {
     "checking": ("Being checked", "hourglass-split", "wait"),
     "ready": ("Ready to start", "hand-index", "warn"),
@@ -104,6 +114,8 @@ def init_app(app: Flask) -> None:
         states=STATES,
         import_states=IMPORT_STATES,
         push_states=PUSH_STATES,
+        push_sources=PUSH_SOURCES,
+        push_reasons=PUSH_REASONS,
         campaign_states=CAMPAIGN_STATES,
         cards=CARDS,
         channels=CHANNELS,

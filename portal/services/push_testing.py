@@ -1,0 +1,68 @@
+"""A test push: to whom it goes, whether that card can show one, and a card of one's own to try it with. Nothing is sent here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from portal.db import db
+from portal.models import Customer, PushRules, PushSuppression
+from portal.services import customers, directory, editing
+from portal.services.customers import NAMES
+from portal.services.pushing import wallets_of
+
+# More names than these say nothing; write more of one.
+MOST_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """Who is meant, or those who may be; `hindrance` is why nothing would be shown although there is a card."""
+
+    customer: Customer | None
+    candidates: Sequence[Customer] = ()
+    hindrance: str | None = None
+
+    @property
+    def has_card(self) -> bool:
+        return self.customer is not None and bool(wallets_of(self.customer))
+
+
+def recipient(merchant_id: int, sought: str) -> Recipient:
+    """By an exact identifier, else by how a name or an address begins, where that is one person only."""
+    exact = customers.search(merchant_id, sought, limit=1) if sought else []
+    found = exact or (directory.page(merchant_id, sought=sought).customers if sought else [])
+    if len(found) != 1:
+        return Recipient(None, found[:MOST_SHOWN])
+    return about(merchant_id, found[0])
+
+
+def about(merchant_id: int, customer: Customer) -> Recipient:
+    rules = db.session.get(PushRules, merchant_id)
+    if rules is not None and rules.paused:
+        return Recipient(customer, hindrance="Pushes are paused, test pushes too. Resume them under Push > Settings.")
+    if db.session.get(PushSuppression, customer.id) is not None:
+        return Recipient(
+            customer,
+            hindrance="This customer gets no pushes: somebody of your team has said so, under Push > Suppressed.",
+        )
+    return Recipient(customer)
+
+
+def own(merchant_id: int, email: str) -> Customer | None:
+    """The customer that somebody of the team is."""
+    found: Customer | None = db.session.scalar(
+        select(Customer).where(Customer.merchant_id == merchant_id, Customer.email == email.lower())
+    )
+    return found
+
+
+def become_customer(merchant_id: int, email: str, name: str) -> Customer:
+    """Somebody of the team joins the programme like anybody; who is in it already stays as they are."""
+    if (known := own(merchant_id, email)) is not None:
+        return known
+    first, _, last = name.partition(" ")
+    identifiers = dict.fromkeys(NAMES) | {"email": email.lower()}
+    return editing.add(merchant_id, {**identifiers, "first_name": first or None, "last_name": last or None})
