@@ -16,6 +16,8 @@ from bench.memory import memory
 from bench.passes import passes
 from bench.properties import properties
 from bench.pushes import pushes
+from bench.segments import segments
+from bench.segments_lag import segments_lag
 from bench.stack import DATABASES
 
 BENCHMARKS: dict[str, Callable[[str], None]] = {
@@ -28,6 +30,8 @@ BENCHMARKS: dict[str, Callable[[str], None]] = {
     "lag": lag,
     "memory": memory,
     "properties": properties,
+    "segments": segments,
+    "segments-lag": segments_lag,
 }
 WITHOUT_DATABASE = {"passes": passes, "pushes": pushes}
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ import requests
 
 from bench.delivery import CEILING, one_by_one
 from bench.stack import Stack, running
+from bench.watching import Watching
 from examples.history import past
 from examples.replay import EXTRACT
 
@@ -53,15 +53,20 @@ def history_memory(database: str, rows: int = 1_000_000) -> None:
     with running(database, limits=False) as stack:
         stack.start_delivering()
         time.sleep(3)
-        with _Watching(stack) as watching:
+        with Watching(stack) as watching:
             begun = time.perf_counter()
             ready = _upload(stack, (json.dumps(row).encode() + b"\n" for row in islice(_over_and_over(), rows)))
-            watching.tell(database, f"{rows:,} rows uploaded and checked", rows / (time.perf_counter() - begun))
+            _tell(watching, database, f"{rows:,} rows uploaded and checked", rows / (time.perf_counter() - begun))
             _change(stack, ready["id"], "start")
             begun = time.perf_counter()
             for share in (0.1, 0.5, 1.0):
                 work = _await(stack, ready["id"], lambda work, least=share * rows: work["done"] >= least)
-                watching.tell(database, f"{work['done']:,} recorded", work["done"] / (time.perf_counter() - begun))
+                done = work["done"]
+                _tell(watching, database, f"{done:,} recorded", done / (time.perf_counter() - begun))
+
+
+def _tell(watching: Watching, database: str, phase: str, per_second: float) -> None:
+    print(f"history-memory, {database}: {phase}, {per_second:,.0f} rows/s; at most: {watching.most()}", flush=True)
 
 
 def _over_and_over() -> Iterator[dict[str, Any]]:
@@ -148,31 +153,3 @@ def _expected(rows: list[dict[str, Any]], tiers: list[Any]) -> tuple[dict[str, i
         if reached:
             risen[who].append(max(reached, key=lambda tier: int(tier.threshold)).name)
     return balances, risen
-
-
-class _Watching:
-    """The most that each process has held since it was last told, in MB."""
-
-    def __init__(self, stack: Stack) -> None:
-        self._stack, self._most = stack, dict[str, float]()
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-
-    def __enter__(self) -> _Watching:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def tell(self, database: str, phase: str, per_second: float) -> None:
-        most, self._most = self._most, {}
-        told = ", ".join(f"{name} {megabytes:.0f} MB" for name, megabytes in most.items())
-        print(f"history-memory, {database}: {phase}, {per_second:,.0f} rows/s; at most: {told}", flush=True)
-
-    def _watch(self) -> None:
-        while not self._done.wait(SAMPLE_SECONDS):
-            for name, megabytes in self._stack.memory().items():
-                if name.startswith(("web", "worker", "ticker")):
-                    self._most[name] = max(self._most.get(name, 0.0), megabytes)

@@ -69,13 +69,14 @@ class Stack:
         self.web = self._child("web", commands.web(self.plan.portal_port))
         self.delivering = [self._child(f"worker-{number}", commands.worker()) for number in (1, 2)]
         self.delivering.append(self._child("ticker", commands.ticker()))
+        self.importing = self._child("importer", commands.importer())
 
     def _child(self, name: str, command: list[str]) -> Child:
         return Child(name, command, self.env, self.plan.logs, commands.ROOT)
 
     @property
     def children(self) -> list[Child]:
-        return [self.web, *self.delivering, *self.ground]
+        return [self.web, *self.delivering, self.importing, *self.ground]
 
     def start(self) -> None:
         self._run(commands.sandbox_keys())
@@ -107,11 +108,7 @@ class Stack:
     def _connect(self) -> None:
         """Walk the wizard as a browser without JavaScript would."""
         portal, klaviyo = self.plan.portal_url, "/settings/integrations/klaviyo"
-        with requests.Session() as browser:
-            login = browser.get(f"{portal}/login").text
-            who = {"email": self.secrets.email, "password": self.secrets.password}
-            browser.post(f"{portal}/login", data={**_hidden(login), **who}).raise_for_status()
-            token = _hidden(browser.get(portal + klaviyo).text)["csrf_token"]
+        with self.browser() as (browser, token):
             consent = browser.post(f"{portal}{klaviyo}/connect", data={"csrf_token": token})
             answer = {**_hidden(consent.text), "decision": "allow", "account": ACCOUNT}
             back = browser.post(f"{self.plan.sandbox_url}/oauth/authorize", data=answer)
@@ -120,6 +117,23 @@ class Stack:
                 f"{portal}/modules/switches", data={"csrf_token": token, "module": "events", "on": "yes"}
             )
             switched.raise_for_status()
+
+    @contextmanager
+    def browser(self) -> Iterator[tuple[requests.Session, str]]:
+        """A session of the owner's, and the token for its forms."""
+        portal = self.plan.portal_url
+        with requests.Session() as browser:
+            login = browser.get(f"{portal}/login").text
+            who = {"email": self.secrets.email, "password": self.secrets.password}
+            browser.post(f"{portal}/login", data={**_hidden(login), **who}).raise_for_status()
+            yield browser, _hidden(browser.get(f"{portal}/settings/integrations/klaviyo").text)["csrf_token"]
+
+    def order(self, method: str, path: str, **wanted: Any) -> dict[str, Any]:
+        """An order to the sandbox, below its API."""
+        answer = requests.request(method, f"{self.plan.sandbox_url}/_sandbox/{path}", json=wanted, timeout=600)
+        answer.raise_for_status()
+        told: dict[str, Any] = answer.json()
+        return told
 
     def ledger(self) -> dict[str, Any]:
         """What the sandbox's Klaviyo has, by its own count."""
@@ -149,7 +163,7 @@ class Stack:
         return found
 
     def stop(self) -> None:
-        stop([self.web, *self.delivering], 10)
+        stop([self.web, *self.delivering, self.importing], 10)
         stop(self.ground, 5)
 
 
