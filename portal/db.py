@@ -138,6 +138,11 @@ def first_id_at(moment: datetime) -> int:
     return max(0, int(moment.timestamp() * 1000) - _EPOCH_MS) << 22
 
 
+def made_at(row_id: int) -> datetime:
+    """When an id was made, to the millisecond."""
+    return datetime.fromtimestamp(((row_id >> 22) + _EPOCH_MS) / 1000, UTC)
+
+
 # --- transactions --------------------------------------------------------------------------------
 
 _writing: ContextVar[list[Callable[[], object]] | None] = ContextVar("writing", default=None)

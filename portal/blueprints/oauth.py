@@ -24,6 +24,8 @@ bp = Blueprint("oauth", __name__)
 
 STARTED = "klaviyo_started"
 GOOD_FOR_SECONDS = 15 * 60
+# Each tab may have one under way; they live in a cookie, so not without end.
+TABS = 4
 EXPIRED = (
     "This attempt to connect is no longer valid: it was used already, is older than 15 minutes, or was "
     "started in another browser."
@@ -34,13 +36,14 @@ EXPIRED = (
 @owner_required
 def connect() -> ResponseReturnValue:
     started = connecting.begin(beats.klaviyo_app())
-    session[STARTED] = {
+    attempt = {
         "state": started.state,
         "code_verifier": started.code_verifier,
         "merchant_id": merchant_id(),
         "user_id": current_user.id,
         "at": time.time(),
     }
+    session[STARTED] = [*_under_way(), attempt][-TABS:]
     return to_page(started.url)
 
 
@@ -55,43 +58,57 @@ def install() -> ResponseReturnValue:
 @public
 def callback() -> ResponseReturnValue:
     # Not guarded by the mark: the address bears a code, which must not travel on in `next`.
-    started = session.pop(STARTED, None)
+    started = _take_attempt(request.args.get("state", ""))
     if not current_user.is_authenticated:
         return ask_for_login(url_for("integrations.klaviyo"))
     if not current_user.is_owner:
         return _refused(
             ConnectingError("Only an owner can connect Klaviyo. Ask one of them to do it.", code="not_owner")
         )
+    connection = connecting.connection_of(merchant_id())
+    if started is None and connection is not None and connection.is_connected:
+        # A reload, the way back, or another tab's answer: the step is the one that the connection is at.
+        return to_page(url_for("integrations.klaviyo"))
     try:
         return _finish(started)
     except ConnectingError as error:
         return _refused(error)
 
 
-def _finish(started: Any) -> ResponseReturnValue:
-    if not _is_ours(started):
+def _under_way() -> list[dict[str, Any]]:
+    attempts = session.get(STARTED)
+    return attempts if isinstance(attempts, list) else []
+
+
+def _take_attempt(state: str) -> dict[str, Any] | None:
+    """The one that this answer belongs to; it is gone afterwards, those of other tabs stay."""
+    attempts = _under_way()
+    found = [one for one in attempts if hmac.compare_digest(state.encode(), str(one.get("state", "")).encode())]
+    session[STARTED] = [one for one in attempts if one not in found]
+    return next((one for one in found if _is_ours(one)), None)
+
+
+def _is_ours(attempt: dict[str, Any]) -> bool:
+    return (
+        current_user.is_authenticated
+        and attempt.get("user_id") == current_user.id
+        and attempt.get("merchant_id") == merchant_id()
+        and 0 <= time.time() - attempt.get("at", 0) <= GOOD_FOR_SECONDS
+    )
+
+
+def _finish(attempt: dict[str, Any] | None) -> ResponseReturnValue:
+    if attempt is None:
         raise ConnectingError(EXPIRED, code="expired")
     if error := request.args.get("error"):
         raise connecting.explain_refusal(error, request.args.get("error_description", ""))
     code = request.args.get("code", "")
     if not code:
         raise ConnectingError("Klaviyo sent you back without an answer.", code="expired")
-    granted = connecting.finish(beats.klaviyo_app(), code, started["code_verifier"])
+    granted = connecting.finish(beats.klaviyo_app(), code, attempt["code_verifier"])
     with transaction():
         connection = connecting.save(merchant_id(), granted, member_id())
     return to_page(url_for("integrations.klaviyo"), Feedback(f"Connected to {connection.account_name}."))
-
-
-def _is_ours(started: Any) -> bool:
-    if not isinstance(started, dict):
-        return False
-    state = request.args.get("state", "")
-    return (
-        hmac.compare_digest(state.encode(), str(started.get("state", "")).encode())
-        and started.get("user_id") == current_user.id
-        and started.get("merchant_id") == merchant_id()
-        and 0 <= time.time() - started.get("at", 0) <= GOOD_FOR_SECONDS
-    )
 
 
 def _refused(error: ConnectingError) -> ResponseReturnValue:

@@ -131,7 +131,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
         "balance_changed",
         "Balance changed",
         "Points were added or taken away.",
-        "Your shop, through the API",
+        "The till, a customer's page, or your shop through the API",
         (
             _text("direction", "increase", "Which way it went", "increase", "decrease"),
             _number("change", 25, "Points added or taken away"),
@@ -160,11 +160,15 @@ EVENT_TYPES: tuple[EventType, ...] = (
         "reward_redeemed_in_store",
         "Reward redeemed (in-store)",
         "A reward was used at the till.",
-        "The till",
+        "The till, or the API",
         (*REWARD, LOCATION),
     ),
     EventType(
-        "pos_scanned", "Customer scanned on POS", "The card was scanned at the till.", "The till", (LOCATION, DEVICE)
+        "pos_scanned",
+        "Customer scanned on POS",
+        "The card was scanned at the till.",
+        "The till, or the API",
+        (LOCATION, DEVICE),
     ),
     EventType(
         "referral_completed",

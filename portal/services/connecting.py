@@ -191,7 +191,8 @@ def _check_account(merchant_id: int, connection: Connection | None, granted: Gra
         return
     if waiting := count_waiting(merchant_id):
         raise ConnectingError(
-            f"You chose {granted.account_name}, but {waiting} events wait for {connection.account_name}. "
+            f"You chose {granted.account_name}, but {waiting:,} {'event waits' if waiting == 1 else 'events wait'} "
+            f"for {connection.account_name}. "
             f"Connect {connection.account_name} again, so that they arrive where they belong; "
             "while it is disconnected they are kept for 72 hours.",
             code="wrong_account",

@@ -26,24 +26,16 @@ from portal.models import (
     Segment,
     in_state,
 )
-from portal.services import connecting, counting, identity, imports, modules, profiles, sweeps, unerased
+from portal.services import connecting, counting, identity, imports, last_hour, modules, profiles, sweeps, unerased
 from portal.services.catalogue import EVENT_TYPES, EventType
 from portal.services.import_progress import Progress, progress_of
+from portal.services.last_hour import COUNT_UP_TO, Minute, Rates
 from portal.services.segment_progress import Currency, currency
 
-# Counting further would make every look at the panel slower the more is waiting.
-COUNT_UP_TO = 10_000
 PROBLEMS_FROM = 500
 ALIVE = timedelta(seconds=30)
 # An event that has waited for longer is worth a word.
 LONG_WAIT_SECONDS = 60
-
-
-@dataclass(frozen=True)
-class Minute:
-    at: datetime
-    delivered: int
-    failed: int
 
 
 @dataclass(frozen=True)
@@ -66,7 +58,7 @@ class Panel:
     waiting_more: bool  # at least `waiting`
     failed: int
     failed_more: bool
-    per_minute: float  # delivered, over the last five minutes
+    rates: Rates
     lag_p50: float | None  # seconds, last hour; infinite beyond what is counted
     lag_p95: float | None
     minutes: Sequence[Minute]  # 60, oldest first
@@ -120,9 +112,8 @@ def panel(merchant_id: int, now: datetime) -> Panel:
     connection = connecting.connection_of(merchant_id)
     switched = modules.switches(merchant_id)
     waiting, failed = (_count(merchant_id, state) for state in (DeliveryState.PENDING, DeliveryState.DEAD))
-    rows = _minutes(merchant_id, now - timedelta(minutes=60))
     lags = counting.lags_since(merchant_id, now - timedelta(minutes=60))
-    minutes = _hour(rows, now)
+    minutes = last_hour.minutes(merchant_id, now)
     workers, workers_seen = _alive("worker", now)
     selected, total = _segments(merchant_id)
     current = currency(merchant_id, now)
@@ -136,7 +127,7 @@ def panel(merchant_id: int, now: datetime) -> Panel:
         waiting_more=waiting >= COUNT_UP_TO,
         failed=failed,
         failed_more=failed >= COUNT_UP_TO,
-        per_minute=sum(minute.delivered for minute in minutes[-5:]) / 5,
+        rates=last_hour.rates(merchant_id, minutes, now),
         lag_p50=counting.quantile(lags, 0.5),
         lag_p95=counting.quantile(lags, 0.95),
         minutes=minutes,
@@ -206,21 +197,6 @@ def _delivered_since(merchant_id: int, since: datetime) -> int:
         DeliveryMinute.merchant_id == merchant_id, DeliveryMinute.minute >= since
     )
     return int(db.session.scalar(query) or 0)
-
-
-def _minutes(merchant_id: int, since: datetime) -> Sequence[DeliveryMinute]:
-    query = select(DeliveryMinute).where(DeliveryMinute.merchant_id == merchant_id, DeliveryMinute.minute > since)
-    return db.session.scalars(query.execution_options(populate_existing=True)).all()
-
-
-def _hour(rows: Sequence[DeliveryMinute], now: datetime) -> list[Minute]:
-    by_minute = {row.minute: row for row in rows}
-    this_minute = now.replace(second=0, microsecond=0)
-    moments = (this_minute - timedelta(minutes=ago) for ago in range(59, -1, -1))
-    return [
-        Minute(at, by_minute[at].delivered, by_minute[at].failed) if at in by_minute else Minute(at, 0, 0)
-        for at in moments
-    ]
 
 
 def _oldest_waiting(merchant_id: int, now: datetime) -> float | None:

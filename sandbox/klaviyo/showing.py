@@ -17,13 +17,14 @@ SCOPES = {
     "metrics": "metrics",
     "profiles": "profiles",
     "segments": "segments and who is in them",
-    "data-privacy": "the deletion of profiles",
 }
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"?|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
 
 
 def scope_in_words(scope: str) -> str:
     """`profiles:write` -> `Change profiles`."""
+    if scope == "data-privacy:write":
+        return "Delete profiles for good"
     subject, _, access = scope.partition(":")
     verb = {"read": "See", "write": "Change"}.get(access, "Use")
     return f"{verb} {SCOPES.get(subject, subject)}"

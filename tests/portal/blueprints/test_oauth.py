@@ -74,14 +74,22 @@ def test_the_steps_are_called_what_is_done_in_them(owner: FlaskClient) -> None:
         assert re.search(rf'aria-current="step">\s*<span class="step-number">{current}<', steps)
 
 
-def test_an_answer_counts_once(owner: FlaskClient, sandbox: Sandbox) -> None:
+def test_an_answer_counts_once_and_coming_back_to_it_leads_on(owner: FlaskClient, sandbox: Sandbox) -> None:
     url = _start(owner)
     code = sandbox.allow(url)
     assert _come_back(owner, state=_state(url), code=code).status_code == 303
-    again = _come_back(owner, state=_state(url), code=code)
-    assert again.status_code == 400
-    assert "no longer valid" in again.text
-    assert "Connected" in owner.get(KLAVIYO).text
+    assert _come_back(owner, state=_state(url), code=code).location == KLAVIYO
+    page = owner.get(KLAVIYO).text
+    assert 'aria-current="step"' in page
+    assert owner.get("/settings/audit-log").text.count("Klaviyo connected") == 1
+
+
+def test_two_tabs_connect_beside_each_other(owner: FlaskClient, sandbox: Sandbox) -> None:
+    first, second = _start(owner), _start(owner)
+    assert _come_back(owner, state=_state(first), error="access_denied").status_code == 400
+    answer = _come_back(owner, state=_state(second), code=sandbox.allow(second))
+    assert answer.location == KLAVIYO
+    assert "Connected to Nordic Coffee" in owner.get(KLAVIYO).text
 
 
 @pytest.mark.usefixtures("nobody_connects")
@@ -95,8 +103,15 @@ def test_declining_is_told_in_plain_words(owner: FlaskClient) -> None:
 @pytest.mark.usefixtures("nobody_connects")
 def test_a_code_without_our_state_is_never_exchanged(owner: FlaskClient, sandbox: Sandbox) -> None:
     url = _start(owner)
-    assert _come_back(owner, code=sandbox.allow(url)).status_code == 400
-    assert _come_back(owner, state=_state(url), code="made-up").status_code == 400, "the state was used up"
+    assert "no longer valid" in _come_back(owner, code=sandbox.allow(url)).text
+    assert "no longer valid" in _come_back(owner, state="made-up", code=sandbox.allow(url)).text
+
+
+@pytest.mark.usefixtures("nobody_connects")
+def test_a_state_is_used_up_by_its_first_answer(owner: FlaskClient, sandbox: Sandbox) -> None:
+    url = _start(owner)
+    assert "You declined" in _come_back(owner, state=_state(url), error="access_denied").text
+    assert "no longer valid" in _come_back(owner, state=_state(url), code=sandbox.allow(url)).text
 
 
 @pytest.mark.usefixtures("nobody_connects")

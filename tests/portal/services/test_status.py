@@ -10,10 +10,11 @@ import pytest
 import time_machine
 from sqlalchemy import event, update
 
-from portal.db import db, transaction, utcnow
+from portal.db import db, forget_last_id, transaction, utcnow
 from portal.models import Connection, ConnectionState, Delivery, Module
-from portal.services import activity, counting, status, upkeep
+from portal.services import activity, counting, last_hour, status, upkeep
 from portal.services.counting import Counts
+from portal.services.last_hour import Rates
 from portal.services.outbox import Mode
 from tests.portal.services import stage
 from tests.portal.services.stage import answer, told
@@ -41,7 +42,7 @@ def _count(merchant_id: int, at: datetime, **counts: int) -> None:
 def test_a_merchant_without_anything_has_a_panel(lone: int) -> None:
     panel = status.panel(lone, utcnow())
     assert (panel.connection, panel.events_on, panel.segments_on) == (None, False, False)
-    assert (panel.waiting, panel.failed, panel.delivered_today, panel.per_minute) == (0, 0, 0, 0)
+    assert (panel.waiting, panel.failed, panel.delivered_today, panel.rates) == (0, 0, 0, Rates(0, 0, 0))
     assert (panel.lag_p50, panel.lag_p95, panel.oldest_waiting_seconds) == (None, None, None)
     assert (panel.budget_free, panel.running, panel.problems, panel.caught_up) == (1.0, False, [], None)
     assert (panel.workers, panel.workers_seen_seconds, panel.ticker_seen_seconds) == (0, None, None)
@@ -56,10 +57,21 @@ def test_the_panel_counts_what_waits_failed_and_was_delivered(shop: int) -> None
     panel = status.panel(shop, utcnow())
     assert (panel.waiting, panel.waiting_more, panel.failed, panel.failed_more) == (2, False, 1, False)
     assert (panel.delivered_today, panel.minutes[-1].delivered, panel.minutes[-1].failed) == (2, 2, 1)
-    assert (panel.per_minute, panel.running, panel.events_on) == (2 / 5, True, True)
+    assert (panel.rates, panel.running, panel.events_on) == (Rates(5 / 5, 2 / 5, 1 / 5), True, True)
     assert panel.lag_p50 is not None
     assert panel.lag_p95 is not None
     assert 0 < panel.lag_p50 <= panel.lag_p95 <= 5
+
+
+def test_a_rush_is_counted_up_to_a_bound_and_its_rate_still_told(shop: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = utcnow()
+    for ago in (40, 30, 20, 10):
+        with time_machine.travel(now - timedelta(seconds=ago)):
+            forget_last_id()
+            stage.record(shop, f"event-{ago}")
+    monkeypatch.setattr(last_hour, "COUNT_UP_TO", 3)  # of customers created too
+    received = status.panel(shop, now).rates.received
+    assert 3 / 40 * 60 <= received <= 3 / 10 * 60
 
 
 def test_figures_of_another_merchant_are_nobody_elses(shop: int) -> None:
