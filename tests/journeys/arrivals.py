@@ -41,13 +41,18 @@ def all_settled(app: Flask, shop: Shop, seconds: float = 30) -> None:
 
 
 def hours_pass_until_settled(app: Flask, shop: Shop, hours: int = 12) -> None:
-    """Let hour after hour pass, each as soon as everything has been delivered or waits for a later time."""
+    """Let hour after hour pass."""
     for _ in range(hours):
         if not any(each.state == DeliveryState.PENDING for each in deliveries_of(app, shop)):
             return
-        let_time_pass(app, shop, 3600)
-        eventually(lambda: not _moving(app, shop))
+        hour_passes(app, shop)
     all_settled(app, shop)
+
+
+def hour_passes(app: Flask, shop: Shop) -> None:
+    """Until everything has been delivered, or waits for a later time."""
+    let_time_pass(app, shop, 3600)
+    eventually(lambda: not _moving(app, shop))
 
 
 def _moving(app: Flask, shop: Shop) -> bool:
