@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from flask import Flask
 from flask_bootstrap import Bootstrap5
-from flask_migrate import Migrate
 from htmx_flask import Htmx
 from jinja2 import StrictUndefined
 
@@ -125,4 +124,3 @@ def _connect_database(app: Flask, settings: Settings) -> None:
     app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings.database_url)
     db.init_app(app)
-    Migrate(app, db, render_as_batch=True)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from flask import current_app
 from redis.exceptions import RedisError
 from sqlalchemy import select, text
@@ -70,7 +69,10 @@ def _database(settings: Settings) -> tuple[bool, str]:
 
 
 def _migrations(_settings: Settings) -> tuple[bool, str]:
-    newest = ScriptDirectory(str(current_app.extensions["migrate"].directory)).get_current_head()
+    from alembic.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    newest = ScriptDirectory(str(Path(current_app.root_path).parent / "migrations")).get_current_head()
     present = MigrationContext.configure(db.session.connection()).get_current_revision()
     if present == newest:
         return True, f"up to date ({present})."

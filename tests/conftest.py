@@ -22,7 +22,7 @@ from flask.testing import FlaskClient
 from playwright.sync_api import Browser, Page
 
 from launch import ports
-from portal import create_app
+from portal import cli, create_app
 from portal.config import Settings
 from portal.db import db, forget_last_id
 from portal.jobs import turns
@@ -105,6 +105,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _migrate(settings: Settings) -> None:
     app = create_app(settings)
+    cli.allow_migrations(app)
     with app.app_context():
         flask_migrate.upgrade(str(ROOT / "migrations"))
         db.session.remove()

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
-from portal.blueprints.api.openapi import document
+from portal.blueprints.api.describing import described
 from portal.services import catalogue
 from portal.web import examples, public, settings
 from portal.web.reference import read
@@ -19,11 +19,11 @@ bp = Blueprint("docs", __name__)
 @bp.get("/docs")
 @public
 def index() -> ResponseReturnValue:
-    described = document(settings().public_url)
+    document = described()
     return render_template(
         "docs/index.html",
-        info=described["info"],
-        operations=read(described, examples.BY_OPERATION),
+        info=document["info"],
+        operations=read(document, examples.BY_OPERATION),
         error=_pretty(examples.ERROR),
         mixed=_pretty(examples.MIXED),
         event_types=catalogue.EVENT_TYPES,

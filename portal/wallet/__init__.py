@@ -14,7 +14,7 @@ from portal.wallet.apple_pass import Action, ActionType, Barcode, BarcodeFormat,
 from portal.wallet.apple_signing import MEDIA_TYPE, Images, Signer, build_pass
 from portal.wallet.colours import READABLE, READABLE_LARGE, Colour, contrast
 from portal.wallet.errors import CardError, CertificateError, ImageError, WalletError
-from portal.wallet.images import Prepared, Slot, plain_icon, prepare
+from portal.wallet.slots import Prepared, Slot, plain_icon, prepare
 
 __all__ = [
     "MEDIA_TYPE",

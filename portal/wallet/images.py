@@ -1,6 +1,6 @@
 """A merchant's pictures in the sizes Apple wants. An upload is measured before it is decoded, and drawn anew, never passed on.
 
-https://developer.apple.com/design/human-interface-guidelines/wallet: points, for screens of one, two and three pixels a point.
+Imported when the first picture is drawn (`slots`).
 """
 
 from __future__ import annotations
@@ -8,8 +8,6 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from dataclasses import dataclass
-from enum import Enum
 
 from PIL import Image, ImageDraw, ImageOps
 from PIL.JpegImagePlugin import JpegImageFile
@@ -17,43 +15,19 @@ from PIL.PngImagePlugin import PngImageFile
 
 from portal.wallet.colours import READABLE_LARGE, Colour, contrast
 from portal.wallet.errors import ImageError
+from portal.wallet.slots import SCALES, Prepared, Slot
 
 LARGEST_BYTES = 5 << 20
 # A picture of a few kilobytes can claim to be gigapixels; more than a good phone's camera makes is not decoded.
 MOST_PIXELS = 25_000_000
-SCALES = (1, 2, 3)
 # A phone fetches the whole card at every change of its balance: a photograph is kept to this, at the cost of fine shades.
 HEAVY_BYTES = 100_000
 _SIGNATURES = {b"\x89PNG\r\n\x1a\n": PngImageFile, b"\xff\xd8\xff": JpegImageFile}
 _UNDECODABLE = (OSError, SyntaxError, ValueError, EOFError, OverflowError, struct.error, zlib.error)
 
 
-class Slot(Enum):
-    """Where on the card a picture goes: its name, and its width and height in points."""
-
-    ICON = ("icon", 38, 38)
-    LOGO = ("logo", 160, 50)
-    STRIP = ("strip", 375, 144)
-
-    def __init__(self, file: str, width: int, height: int) -> None:
-        self.file, self.width, self.height = file, width, height
-
-    @property
-    def best(self) -> tuple[int, int]:
-        """Pixels with which it is sharp on every phone."""
-        return self.width * SCALES[-1], self.height * SCALES[-1]
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """`files` by name as `Images` takes them; `advice` where it works but could look better."""
-
-    files: dict[str, bytes]
-    advice: tuple[str, ...] = ()
-
-
 def prepare(slot: Slot, upload: bytes) -> Prepared:
-    """An upload in the slot's three sizes, as PNG without what else the file held. Raises an `ImageError`."""
+    """As `slots.prepare`."""
     picture = _opened(upload)
     _check_size(slot, picture.size)
     try:
@@ -68,7 +42,7 @@ def prepare(slot: Slot, upload: bytes) -> Prepared:
 
 
 def plain_icon(colour: Colour) -> Prepared:
-    """An icon for who has none yet: a disc on a square of the card's colour."""
+    """As `slots.plain_icon`."""
     width, height = Slot.ICON.best
     drawn = Image.new("RGBA", (width, height), colour)
     disc = Colour.parse("#ffffff") if contrast(colour, Colour(255, 255, 255)) >= READABLE_LARGE else Colour(0, 0, 0)
