@@ -55,7 +55,7 @@ def retry() -> ResponseReturnValue:
         count = profiles.retry_refused(merchant_id(), utcnow(), customer_id)
     feedback = Feedback(f"{plural(count, 'profile')} will be sent again in a moment.")
     if count == 0:
-        feedback = Feedback("Nothing is refused any more, so there is nothing to send again.", "warn")
+        feedback = Feedback("There is nothing to send again. What is still listed needs a correction first.", "warn")
     if not is_htmx():
         return to_page(url_for("integrations.properties"), feedback)
     return give_feedback(fragment("profiles/_refused.html", **contexts.profiles_refused()), feedback)

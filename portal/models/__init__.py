@@ -8,7 +8,7 @@ from portal.models.connection import Connection, ConnectionState, EventChoice, M
 from portal.models.customer import CardStatus, Customer
 from portal.models.delivery import Call, Delivery, DeliveryLag, DeliveryMinute, DeliveryState, in_state
 from portal.models.device import Device, DeviceComplaint, Registration
-from portal.models.erasure import ErasedEvent, Erasure
+from portal.models.erasure import ErasedEvent, ErasedIdentifier, Erasure
 from portal.models.event import Event, Unsent
 from portal.models.heartbeat import Heartbeat, PeriodicTask
 from portal.models.history import (
@@ -96,6 +96,7 @@ __all__ = [
     "DeviceComplaint",
     "DriftCheck",
     "ErasedEvent",
+    "ErasedIdentifier",
     "Erasure",
     "Event",
     "EventChoice",

@@ -43,3 +43,18 @@ class ErasedEvent(Model):
         ForeignKey("merchants.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
     )
     id_hash: Mapped[bytes] = mapped_column(LargeBinary(16), primary_key=True)
+
+
+class ErasedIdentifier(Model):
+    """One row is the hash of an identifier of somebody who was erased while a file of history waited: its rows do not bring them back.
+
+    It goes with the last such file, which would tell more than it does.
+    """
+
+    __tablename__ = "erased_identifiers"
+
+    merchant_id: Mapped[int] = mapped_column(
+        ForeignKey("merchants.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    id_hash: Mapped[bytes] = mapped_column(LargeBinary(16), primary_key=True)
+    erased_at: Mapped[datetime] = mapped_column(UtcDateTime)

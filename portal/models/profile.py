@@ -45,6 +45,8 @@ class ProfileSync(Model):
     # JSON of what Klaviyo last took; empty where that is not known.
     sent: Mapped[str | None] = mapped_column(Text)
     sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # Klaviyo does not take the email address: the customer is known to it by phone number, until the address is corrected.
+    email_refused: Mapped[bool] = mapped_column(default=False, server_default="0")
     # Why Klaviyo refused it, in our words, for a person.
     problem: Mapped[str | None] = mapped_column(String(500))
     problem_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -1,7 +1,8 @@
 """Telling of birthdays: once a year, in the morning of the merchant's time zone. Who was born on 29 February has theirs on the 28th
 in other years.
 
-The year is noted on the customer in the same transaction, and the event's id is the same whoever tells it.
+The year is noted on the customer in the same transaction, and the event's id is the same whoever tells it. What was missed while
+nothing ran is caught up for a week.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ import hashlib
 from calendar import isleap
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select, update
 
-from portal.db import db
-from portal.models import Customer, Merchant
+from portal.db import db, insert_or_update
+from portal.models import Customer, Merchant, PeriodicTask
 from portal.services import events
 from portal.services.customers import Identifiers
 from portal.services.recording import DERIVED, Told
@@ -24,17 +25,34 @@ from portal.services.recording import DERIVED, Told
 AT_ONCE = 500
 # Nobody wants to be congratulated at midnight.
 FROM_HOUR = 8
+# Today, and what was missed before: later than that nobody wants to be congratulated either.
+MOST_DAYS = 8
+TOLD_UNTIL = "birthdays told until"
 LEAP_DAY = 229
 
 
-def days_now(now: datetime) -> dict[date, list[str]]:
-    """The days on which it is morning or later somewhere, with the time zones where it is."""
+def days_due(now: datetime) -> dict[date, list[str]]:
+    """The days whose morning has come somewhere and that are not told to their end, with the time zones where it has."""
+    until = db.session.scalar(select(PeriodicTask.ran_at).where(PeriodicTask.name == TOLD_UNTIL))
     days: dict[date, list[str]] = defaultdict(list)
     for zone in db.session.scalars(select(Merchant.timezone).distinct()):
-        local = now.astimezone(ZoneInfo(zone))
-        if local.hour >= FROM_HOUR:
-            days[local.date()].append(zone)
-    return days
+        today = _morning_of(now, zone)
+        missed = (today - _morning_of(until, zone)).days if until else 1
+        # Of today some may have become known since it was told.
+        for ago in range(min(max(missed, 1), MOST_DAYS)):
+            days[today - timedelta(days=ago)].append(zone)
+    return dict(sorted(days.items()))
+
+
+def _morning_of(moment: datetime, zone: str) -> date:
+    """The last day whose morning had come by then."""
+    return (moment.astimezone(ZoneInfo(zone)) - timedelta(hours=FROM_HOUR)).date()
+
+
+def note_told(now: datetime) -> None:
+    """Every birthday whose morning came until then has been told."""
+    told = insert_or_update(PeriodicTask).values(name=TOLD_UNTIL, due_at=now, ran_at=now)
+    db.session.execute(told.on_conflict_do_update(index_elements=["name"], set_={"ran_at": now}))
 
 
 def birthdays_on(day: date) -> list[int]:

@@ -92,15 +92,33 @@ def judge(answer: Answer, what: str = "event") -> Judgement:
     return Judgement(Outcome.RETRY, explain_trouble(error))
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """Why one row was refused, for a person; `of_email` where it is the address by which the customer was named."""
+
+    reason: str
+    of_email: bool = False
+
+
+def refusal(detail: str, pointers: Sequence[str], what: str) -> Refusal:
+    return Refusal(
+        explain(detail, pointers, what), not _names("phone", detail, pointers) and _names("email", detail, pointers)
+    )
+
+
+def _names(field: str, detail: str, pointers: Sequence[str]) -> bool:
+    return field in detail.lower() or any(field in pointer for pointer in pointers)
+
+
 def explain_refusal(error: RefusedError, what: str = "event") -> str:
     """Why Klaviyo refused it, for a merchant."""
     return explain(error.detail or f"HTTP {error.status}", error.pointers, what)
 
 
 def explain(detail: str, pointers: Sequence[str], what: str) -> str:
-    if "phone" in detail.lower() or any("phone_number" in pointer for pointer in pointers):
+    if _names("phone", detail, pointers):
         return f"Phone number not valid for Klaviyo. Correct the customer's phone number, then try again. ({detail})"
-    if "email" in detail.lower() or any("email" in pointer for pointer in pointers):
+    if _names("email", detail, pointers):
         return f"Email address not valid for Klaviyo. Correct the customer's email address, then try again. ({detail})"
     return f"Klaviyo refused this {what}: {detail}"
 

@@ -14,7 +14,7 @@ from portal.db import db, utcnow
 from portal.errors import ConflictError, InvalidError, PortalError
 from portal.models import Customer
 from portal.models.customer import new_link_token
-from portal.services import cards, directory, ledger
+from portal.services import cards, directory, ledger, profiles
 from portal.services.customers import NAMES, Identifiers
 from portal.services.registering import DETAILS, Entry, register
 
@@ -46,6 +46,8 @@ def change(merchant_id: int, customer_id: int, values: Mapping[str, str | int | 
     if not any(getattr(customer, name) for name in (*NAMES, "first_name", "last_name")):
         raise InvalidError("A customer needs at least a name or one identifier.", field="email")
     db.session.flush()
+    if "email" in changed:
+        profiles.trust_email(customer_id)
     if changed and customer.reachable:
         ledger.mark_profiles(merchant_id, [customer_id], utcnow())
     return changed

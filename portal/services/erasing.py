@@ -33,7 +33,7 @@ from portal.models import (
     SegmentMember,
     in_state,
 )
-from portal.services import auditing, connecting, delivering
+from portal.services import auditing, connecting, delivering, forgotten
 from portal.services.events import id_hash
 from portal.services.outbox import JITTER, RETRY_AFTER
 from portal.services.recording import DERIVED
@@ -44,12 +44,15 @@ NOT_ALLOWED = "Klaviyo does not let this connection erase profiles. Connect Klav
 
 def erase(merchant_id: int, customer_id: int, actor: str) -> bool:
     """Whether Klaviyo will be told. Raises `NotFoundError`, also for another merchant's customer."""
+    files_wait = forgotten.files_wait(merchant_id)
     query = select(Customer).where(Customer.merchant_id == merchant_id, Customer.id == customer_id)
     customer = db.session.scalar(query.with_for_update().execution_options(populate_existing=True))
     if customer is None:
         raise NotFoundError("There is no customer with this id.", field="id")
     told = _pass_on(customer)
     _keep_hashes(customer)
+    if files_wait:
+        forgotten.remember(customer, utcnow())
     for model in (SegmentMember, SegmentChange):
         db.session.execute(delete(model).where(model.customer_id == customer.id))
     public_id = customer.public_id

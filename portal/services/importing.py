@@ -15,10 +15,10 @@ from sqlalchemy import delete, func, or_, select, tuple_, update
 
 from portal.bulk import insert_rows
 from portal.db import changed_rows, db, new_id, one_of, utcnow
-from portal.errors import InvalidError, PortalError
+from portal.errors import ConflictError, InvalidError, PortalError
 from portal.models import Delivery, HistoryImport, ImportPiece, ImportProblem, ImportRow, ImportState, Merchant
-from portal.services import events, history_columns
-from portal.services.events import DUPLICATE
+from portal.services import events, forgotten, history_columns
+from portal.services.events import DUPLICATE, Outcome
 from portal.services.hearing import hear
 from portal.services.history_columns import Columns
 from portal.services.history_files import CSV
@@ -35,6 +35,7 @@ MOST_TURNS = 10
 LONGEST_STEP = 30.0
 # Deliveries of history end like this, and no others.
 BACKFILL = Delivery.payload.endswith('"backfill":true}')
+GONE = ConflictError(forgotten.REASON)
 OUR_FAULT = "Something went wrong on our side, several times in a row. What was imported stays. Cancel, and import the file again."
 
 
@@ -251,7 +252,7 @@ def settle_batch(work: HistoryImport, batch: Batch) -> None:
     """Record them, with everything that follows from them, and go on after them; at the end it has finished."""
     if batch.told:
         before = new_id()
-        outcomes = events.record(work.merchant_id, batch.told, history=True)
+        outcomes = _record(work, batch.told)
         refused = [
             Refused(line, outcome.message, told.event_id)
             for line, told, outcome in zip(batch.lines, batch.told, outcomes, strict=True)
@@ -264,6 +265,14 @@ def settle_batch(work: HistoryImport, batch: Batch) -> None:
         work.at_time, work.at_number = batch.told[-1].occurred_at, batch.lines[-1]
     if batch.last:
         turn_to(work, ImportState.FINISHED)
+
+
+def _record(work: HistoryImport, told: Sequence[Told]) -> list[Outcome]:
+    """Of all but those who were erased since the file was handed in."""
+    erased = forgotten.among(work.merchant_id, [each.customer for each in told], work.created_at)
+    left = [each for each, gone in zip(told, erased, strict=True) if not gone]
+    recorded = iter(events.record(work.merchant_id, left, history=True))
+    return [GONE if gone else next(recorded) for gone in erased]
 
 
 def _promised_since(merchant_id: int, before: int) -> int:

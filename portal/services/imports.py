@@ -23,7 +23,7 @@ from portal.models import (
     ImportState,
     Module,
 )
-from portal.services import auditing, connecting, modules
+from portal.services import auditing, connecting, forgotten, modules
 
 # What nobody starts is called off after this time: it holds personal data.
 KEPT = timedelta(days=7)
@@ -203,7 +203,9 @@ def let_go(now: datetime, keep_days: int) -> int:
     long_over = HistoryImport.state.in_(ENDED) & (HistoryImport.changed_at < now - timedelta(days=keep_days))
     long_over &= HistoryImport.due_at.is_(None)
     gone = delete(HistoryImport).where(broken_off | long_over).execution_options(synchronize_session=False)
-    return changed_rows(db.session.execute(gone))
+    removed = changed_rows(db.session.execute(gone))
+    forgotten.let_go()
+    return removed
 
 
 def due(now: datetime) -> Sequence[int]:

@@ -18,15 +18,18 @@ from sqlalchemy import ColumnElement, Select, and_, case, exists, or_, select, u
 from sqlalchemy.orm import aliased
 
 from portal import queue
+from portal.bulk import update_rows
 from portal.db import changed_rows, db, new_id, on_commit, one_of, utcnow
 from portal.errors import NotFoundError
-from portal.models import Connection, ConnectionState, Delivery, DeliveryState, in_state
+from portal.klaviyo import bodies
+from portal.models import Connection, ConnectionState, Customer, Delivery, DeliveryState, in_state
 
 # Seconds until the next try after the first, second, ... failed one: 68 hours in all, for one step more would pass 72.
 # Jittered by 20 %.
 RETRY_AFTER = (5, 30, 120, 600, 1800, 3600, 7200, 14400, *(21600,) * 10)
 JITTER = 0.2
 KEPT_WHILE_DISCONNECTED = timedelta(hours=72)
+GIVEN_UP = "Given up after almost three days of trying."
 
 BULK_LIMIT = 1_000
 SINGLE_LIMIT = 50
@@ -154,7 +157,7 @@ def postpone(batch: Batch, parcels: Sequence[Parcel], call_id: int, now: datetim
     for attempts in {parcel.attempts for parcel in parcels}:
         ids = [parcel.id for parcel in parcels if parcel.attempts == attempts]
         if attempts > len(RETRY_AFTER):
-            buried += bury(batch, ids, call_id, now, f"Given up after almost three days of trying. Last: {reason}")
+            buried += bury(batch, ids, call_id, now, f"{GIVEN_UP} Last: {reason}")
             continue
         pause = RETRY_AFTER[attempts - 1] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spread, not secrecy
         postponed += _settle(batch, ids, call_id, due_at=now + timedelta(seconds=pause), reason=reason[:500])
@@ -201,12 +204,14 @@ def retry_since(merchant_id: int, since: datetime) -> int:
 
 
 def _revive(merchant_id: int, which: ColumnElement[bool]) -> int:
+    which = and_(Delivery.merchant_id == merchant_id, in_state(Delivery, DeliveryState.DEAD), which)
+    _name_anew(which)
     # The schedule begins anew, but as after a first try: it may have reached Klaviyo, so it goes by itself, where a repeat is
     # harmless.
     tried = case((Delivery.attempts > 0, 1), else_=0)
     result = db.session.execute(
         update(Delivery)
-        .where(Delivery.merchant_id == merchant_id, in_state(Delivery, DeliveryState.DEAD), which)
+        .where(which)
         .values(
             state=DeliveryState.PENDING,
             due_at=utcnow(),
@@ -218,6 +223,22 @@ def _revive(merchant_id: int, which: ColumnElement[bool]) -> int:
     )
     on_commit(partial(queue.ring, merchant_id))
     return changed_rows(result)
+
+
+def _name_anew(which: ColumnElement[bool]) -> None:
+    """What Klaviyo refused it never took: it goes by what the customer is known by now. Of all else a repeat stays a repeat."""
+    refused = and_(which, Delivery.reason.not_like(f"{GIVEN_UP}%"))
+    who = (Customer.klaviyo_profile_id, Customer.email, Customer.phone)
+    query = (
+        select(Delivery.id, Delivery.profile, *who).join(Customer, Customer.id == Delivery.customer_id).where(refused)
+    )
+    rows = []
+    for row_id, before, klaviyo_profile_id, email, phone in db.session.execute(query):
+        profile = bodies.profile_of(klaviyo_profile_id=klaviyo_profile_id, email=email, phone=phone)
+        if profile != before and (klaviyo_profile_id or email or phone):
+            rows.append({"id": row_id, "profile": profile})
+    if rows:
+        update_rows(Delivery, rows)
 
 
 def make_due(merchant_id: int, now: datetime) -> None:

@@ -15,6 +15,7 @@ from portal.db import db, new_id
 from portal.klaviyo.profiles import Job, RowError
 from portal.models import Connection, Customer, ProfileImport, ProfileSync
 from portal.services import delivering, profile_outbox, sweeps
+from portal.services.delivering import Refusal
 from portal.services.outbox import Mode
 from portal.services.profile_outbox import Batch, Update
 
@@ -112,7 +113,7 @@ def _rows(import_id: int) -> list[int]:
     return list(db.session.scalars(query.with_for_update()))
 
 
-def _reasons(ids: Sequence[int], errors: Sequence[RowError]) -> dict[int, str]:
+def _reasons(ids: Sequence[int], errors: Sequence[RowError]) -> dict[int, Refusal]:
     """Which customers' rows the errors are about: by the identifier that Klaviyo gives back, else by the row's number."""
     if not errors:
         return {}
@@ -135,5 +136,5 @@ def _reasons(ids: Sequence[int], errors: Sequence[RowError]) -> dict[int, str]:
         if customer_id is None and error.place is not None and error.place < len(ids):
             customer_id = ids[error.place]
         if customer_id is not None:
-            reasons[customer_id] = delivering.explain(error.detail, [error.pointer], "profile")
+            reasons[customer_id] = delivering.refusal(error.detail, [error.pointer], "profile")
     return reasons

@@ -20,8 +20,9 @@ from portal.db import changed_rows, db, new_id, one_of
 from portal.klaviyo import profiles as wire
 from portal.models import Connection, ConnectionState, Customer, Merchant, Module, ModuleSwitch, ProfileSync
 from portal.services import ledger
+from portal.services.delivering import Refusal
 from portal.services.ledger import COALESCE
-from portal.services.outbox import FAILURES_BEFORE_PROBING, JITTER, RETRY_AFTER, Mode, may_send
+from portal.services.outbox import FAILURES_BEFORE_PROBING, GIVEN_UP, JITTER, RETRY_AFTER, Mode, may_send
 from portal.services.profile_contract import difference, properties_of
 from portal.services.rules import current_rules
 from portal.services.smart_link import link_of
@@ -144,7 +145,13 @@ def claim(merchant_id: int, mode: Mode, now: datetime, lease_seconds: int) -> Ba
             revision=0,
             sent=case((ProfileSync.lease.is_(None), ProfileSync.sent), else_=None),
         )
-        .returning(ProfileSync.customer_id, ProfileSync.attempts, ProfileSync.sent, ProfileSync.held)
+        .returning(
+            ProfileSync.customer_id,
+            ProfileSync.attempts,
+            ProfileSync.sent,
+            ProfileSync.held,
+            ProfileSync.email_refused,
+        )
         .execution_options(synchronize_session=False)
     ).all()
     updates = _updates(merchant_id, rows, now)
@@ -162,7 +169,8 @@ def _updates(merchant_id: int, rows: Iterable[Any], now: datetime) -> list[Updat
         row = by_id[person.id]
         differing = difference(properties, json.loads(row.sent) if row.sent else None)
         if differing and (person.klaviyo_profile_id or person.email or person.phone):
-            identifiers = (person.klaviyo_profile_id, person.email, person.phone)
+            email = None if row.email_refused and person.phone else person.email
+            identifiers = (person.klaviyo_profile_id, email, person.phone)
             found.append(Update(person.id, row.attempts, *identifiers, _json(differing), _json(properties)))
     return found
 
@@ -229,19 +237,35 @@ def hand_over(batch: Batch, updates: Sequence[Update], to: int, until: datetime)
 
 
 def _finish(batch: Batch, ids: Iterable[int], now: datetime, **values: Any) -> int:
-    """Nothing is due any more, unless something changed meanwhile."""
+    """Nothing is due any more, unless something changed meanwhile. An address that is not taken stays a problem."""
     again = case((ProfileSync.revision > 0, now + COALESCE), else_=None)
-    clean = {"attempts": 0, "alone": False, "problem": None, "problem_at": None}
+    problem = {
+        name: case((ProfileSync.email_refused, ProfileSync.__table__.c[name])) for name in ("problem", "problem_at")
+    }
+    clean = {"attempts": 0, "alone": False, **problem}
     return _settle(batch, ids, due_at=again, **{**clean, **values})
 
 
-def reject(batch: Batch, reasons: Mapping[int, str], now: datetime, **values: Any) -> int:
-    """Klaviyo does not take these as they are; a person is told why, and a change of the customer tries again. How many."""
+def reject(batch: Batch, reasons: Mapping[int, Refusal], now: datetime, **values: Any) -> int:
+    """Klaviyo does not take these as they are; a person is told why, and a change of the customer tries again. How many.
+
+    Of whom it does not take the email address is told by phone number at once, where there is one.
+    """
     rejected = 0
-    for reason in set(reasons.values()):
-        ids = hold(batch, [customer_id for customer_id, each in reasons.items() if each == reason])
-        rejected += _finish(batch, ids, now, problem=reason[:500], problem_at=now, **values)
+    for why in set(reasons.values()):
+        ids = hold(batch, [customer_id for customer_id, each in reasons.items() if each == why])
+        by_phone = _reachable_by_phone(ids) if why.of_email else set()
+        told = {"problem": why.reason[:500], "problem_at": now}
+        _settle(batch, by_phone, due_at=now, attempts=0, sent=None, email_refused=True, **told)
+        rejected += _finish(batch, set(ids) - by_phone, now, **told, **values)
     return rejected
+
+
+def _reachable_by_phone(ids: Iterable[int]) -> set[int]:
+    """Who was named by email, and can be named by phone number instead."""
+    query = select(Customer.id).join(ProfileSync, ProfileSync.customer_id == Customer.id)
+    named_by_email = (Customer.klaviyo_profile_id.is_(None), ProfileSync.email_refused.is_(False))
+    return set(db.session.scalars(query.where(one_of(Customer.id, ids), Customer.phone.is_not(None), *named_by_email)))
 
 
 def postpone(batch: Batch, updates: Sequence[Update], now: datetime, reason: str) -> None:
@@ -249,7 +273,7 @@ def postpone(batch: Batch, updates: Sequence[Update], now: datetime, reason: str
     for attempts in {each.attempts for each in updates}:
         ids = hold(batch, [each.customer_id for each in updates if each.attempts == attempts])
         if attempts > len(RETRY_AFTER):
-            given_up = f"Given up after almost three days of trying. Last: {reason}"[:500]
+            given_up = f"{GIVEN_UP} Last: {reason}"[:500]
             _finish(batch, ids, now, sent=None, problem=given_up, problem_at=now)
             continue
         pause = RETRY_AFTER[attempts - 1] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spread, not secrecy

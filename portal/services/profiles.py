@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import and_, func, or_, select, update
 
 from portal.db import changed_rows, db, insert_or_update
 from portal.models import Customer, ProfileSync, SentValue
@@ -62,15 +62,27 @@ def refused(merchant_id: int, limit: int) -> Sequence[tuple[ProfileSync, Custome
     return [(sync, customer) for sync, customer in db.session.execute(query)]
 
 
+def trust_email(customer_id: int) -> None:
+    """The address is another one now: nothing is wrong with it as long as Klaviyo does not say so."""
+    corrected = update(ProfileSync).where(ProfileSync.customer_id == customer_id, ProfileSync.email_refused)
+    values: dict[str, Any] = {"email_refused": False, "problem": None, "problem_at": None}
+    db.session.execute(corrected.values(**values).execution_options(synchronize_session=False))
+
+
 def retry_refused(merchant_id: int, now: datetime, customer_id: int | None = None) -> int:
-    """Try one, or all that were refused, again now; how many."""
-    which = and_(ProfileSync.merchant_id == merchant_id, ProfileSync.problem.is_not(None), ProfileSync.lease.is_(None))
+    """Try one, or all that were refused, again now; how many. Who is in step by phone number needs another address, and no try."""
+    which = and_(
+        ProfileSync.merchant_id == merchant_id,
+        ProfileSync.problem.is_not(None),
+        ProfileSync.lease.is_(None),
+        or_(ProfileSync.email_refused.is_(False), ProfileSync.sent.is_(None)),
+    )
     if customer_id is not None:
         which = and_(which, ProfileSync.customer_id == customer_id)
     result = db.session.execute(
         update(ProfileSync)
         .where(which)
-        .values(due_at=now, problem=None, problem_at=None, attempts=0)
+        .values(due_at=now, problem=None, problem_at=None, attempts=0, email_refused=False)
         .execution_options(synchronize_session=False)
     )
     return changed_rows(result)

@@ -155,7 +155,7 @@ def _mark(merchant_id: int, ids: Sequence[int], now: datetime, *, afresh: bool) 
         "revision": ProfileSync.revision + 1,
     }
     if afresh:
-        values |= {"sent": null(), "held": False, "problem": null(), "problem_at": null()}
+        values |= {"sent": null(), "held": False, "email_refused": False, "problem": null(), "problem_at": null()}
     db.session.execute(marked.on_conflict_do_update(index_elements=["customer_id"], set_=values))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from portal.klaviyo import Answer, Client, RefusedError, verdict
 from portal.klaviyo import profiles as wire
 from portal.services import connection_health, delivering, identity, profile_imports, profile_outbox, profiles, sweeps
-from portal.services.delivering import Judgement, Outcome
+from portal.services.delivering import Judgement, Outcome, Refusal
 from portal.services.outbox import Mode
 from portal.services.profile_outbox import Batch, Update
 
@@ -92,14 +92,15 @@ def _settle_refused(batch: Batch, refused: Update, answer: Answer, judgement: Ju
     error = verdict(answer)
     status = error.status if isinstance(error, RefusedError) else 0
     if status == 404 and refused.klaviyo_profile_id:
-        reason = "Klaviyo no longer has this profile. Decide under Identity what is to become of it."
+        why = Refusal("Klaviyo no longer has this profile. Decide under Identity what is to become of it.")
         identity.gone(refused.customer_id, now)
     elif status == 409:
-        reason = "Klaviyo has two profiles for this customer. Decide under Identity which one it is."
+        why = Refusal("Klaviyo has two profiles for this customer. Decide under Identity which one it is.")
         identity.duplicate(refused.customer_id, _duplicate_of(error), now)
     else:
-        reason = judgement.reason
-    sweeps.count(batch.merchant_id, profile_outbox.reject(batch, {refused.customer_id: reason}, now))
+        detail = error.detail if isinstance(error, RefusedError) else ""
+        why = delivering.refusal(detail or f"HTTP {status}", judgement.pointers, WHAT)
+    sweeps.count(batch.merchant_id, profile_outbox.reject(batch, {refused.customer_id: why}, now))
 
 
 def _duplicate_of(error: object) -> str | None:
@@ -111,14 +112,14 @@ def _duplicate_of(error: object) -> str | None:
 def _strip(batch: Batch, updates: Sequence[Update], answer: Answer, now: datetime) -> list[Update]:
     """Nothing of a refused bulk request was taken: those at fault are told to a person, the others go once more."""
     error = verdict(answer)
-    reasons: dict[int, str] = {}
+    reasons: dict[int, Refusal] = {}
     for each in error.errors if isinstance(error, RefusedError) else []:
         source = each.get("source")
         pointer = str(source.get("pointer") or "") if isinstance(source, dict) else ""
         place = wire.place_of(pointer)
         if place is not None and place < len(updates):
             detail = str(each.get("detail") or each.get("title") or "")
-            reasons.setdefault(updates[place].customer_id, delivering.explain(detail, [pointer], WHAT))
+            reasons.setdefault(updates[place].customer_id, delivering.refusal(detail, [pointer], WHAT))
     if not reasons:
         profile_outbox.keep_alone(batch, [each.customer_id for each in updates], now)
         return []

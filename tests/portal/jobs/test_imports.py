@@ -15,8 +15,9 @@ from portal import uploads
 from portal.db import db, transaction, utcnow
 from portal.errors import ConflictError, ConnectingError, InvalidError
 from portal.jobs import imports as jobs
-from portal.models import Delivery, HistoryImport, Programme, Tier
-from portal.services import importing, imports, unsent
+from portal.models import Customer, Delivery, ErasedIdentifier, HistoryImport, Programme, Tier
+from portal.services import erasing, forgotten, importing, imports, unsent
+from portal.services.customers import Identifiers
 from portal.services.import_progress import progress_of
 from tests import factories
 from tests.factories import ACTOR, Shop
@@ -246,3 +247,24 @@ def test_what_nobody_starts_is_called_off_and_old_imports_go(app: Flask, connect
     with app.app_context(), time_machine.travel(now + timedelta(days=200)):
         jobs.let_go()
         assert db.session.scalars(select(HistoryImport)).all() == []
+
+
+def test_whoever_was_erased_after_the_file_came_in_does_not_come_back_with_it(app: Flask, connected: Shop) -> None:
+    with app.app_context():
+        ada, _ = factories.know(connected.id, [Identifiers(email=f"c{name}@example.com") for name in ("ada", "eve")])
+    rows = [purchase(1, "ADA"), purchase(2, "eve"), purchase(3, "ada", "2025-03-15")]
+    import_id = history.hand_in(app, connected, history.json_lines(rows))
+    history.work_on(app, import_id)
+    assert ada is not None
+    with app.app_context(), transaction():
+        erasing.erase(connected.id, ada.id, ACTOR)
+    history.start(app, connected, import_id)
+    ended = history.work_on(app, import_id)
+    assert (ended.state, ended.refused) == ("finished", 2)
+    assert history.problems(app, import_id) == [(1, forgotten.REASON), (3, forgotten.REASON)]
+    with app.app_context():
+        assert [each.email for each in db.session.scalars(select(Customer))] == ["ceve@example.com"]
+        jobs.let_go()
+        assert db.session.scalars(select(ErasedIdentifier)).all() == []
+    later = history.run(app, connected, history.json_lines(rows))
+    assert (later.state, later.refused, later.known) == ("finished", 0, 1), "whoever comes back later is somebody new"

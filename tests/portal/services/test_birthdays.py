@@ -61,6 +61,32 @@ def test_whoever_was_born_on_a_leap_day_has_a_birthday_every_year(day: date, bir
     assert birthdays.birthdays_on(day) == birthdays_then
 
 
+def test_what_was_missed_while_nothing_ran_is_caught_up_for_a_week_and_once(lone: int) -> None:
+    tokyo = stage.make_merchant("Asia/Tokyo")
+    _on(MAY_4.replace(day=1))
+    missed, there, long_ago = (
+        programmes.customer_with(shop, birthday=day) for shop, day in ((lone, 504), (tokyo, 511), (lone, 502))
+    )
+    for _ in range(3):
+        _on(MAY_4.replace(day=11, hour=1))  # in the night here, and in the morning there
+    assert [len(_told(each)) for each in (missed, there, long_ago)] == [1, 1, 0]
+
+
+def test_whoever_becomes_known_after_their_birthday_is_not_congratulated_late(shop: int) -> None:
+    _on(MAY_4)
+    late, today = programmes.customer_with(shop, birthday=503), programmes.customer_with(shop, birthday=504)
+    _on(MAY_4.replace(hour=20))
+    assert [len(_told(each)) for each in (late, today)] == [0, 1]
+
+
+def test_a_birthday_at_the_end_of_the_year_is_caught_up_in_the_next(shop: int) -> None:
+    _on(datetime(2026, 12, 30, 12, tzinfo=UTC))
+    customer = programmes.customer_with(shop, birthday=1231)
+    _on(datetime(2027, 1, 2, 12, tzinfo=UTC))
+    _on(datetime(2027, 12, 31, 12, tzinfo=UTC))
+    assert [event_id[-4:] for event_id in _told(customer)] == ["2026", "2027"]
+
+
 def test_more_than_one_batch_is_told_to_the_end(shop: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(birthdays, "AT_ONCE", 2)
     people = [programmes.customer_with(shop, birthday=504) for _ in range(5)]
