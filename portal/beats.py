@@ -12,9 +12,18 @@ from typing import TypeVar
 
 from portal import config
 from portal.db import db, transaction, utcnow
-from portal.errors import ConnectingError, UnavailableError
+from portal.errors import ConflictError, ConnectingError, InvalidError, PortalError, UnavailableError
 from portal.exchange import DEADLINE_SECONDS
-from portal.klaviyo import Client, ForbiddenError, KlaviyoError, NoAnswerError, UnauthorizedError, metrics
+from portal.klaviyo import (
+    Client,
+    ForbiddenError,
+    KlaviyoError,
+    NoAnswerError,
+    RefusedError,
+    ThrottledError,
+    UnauthorizedError,
+    metrics,
+)
 from portal.klaviyo.oauth import App, GrantRefusedError
 from portal.services import checking, connecting, connection_health, example_events, segments, tokens, trying
 
@@ -96,6 +105,28 @@ def ask_klaviyo(merchant_id: int, question: Callable[[Client], R]) -> R:
         raise ConnectingError(f"{reason}. Reconnect to continue.") from error
     except KlaviyoError as error:
         raise UnavailableError("Klaviyo did not answer. Nothing is lost; try again in a minute.") from error
+
+
+def create_flow(merchant_id: int, creation: Callable[[Client], str]) -> str:
+    """Let Klaviyo make a flow; its id. Raises a `PortalError` in plain words, and breaks nothing off: it is an extra."""
+    try:
+        return _ask(merchant_id, creation)
+    except KlaviyoError as error:
+        raise _no_flow(error) from error
+
+
+def _no_flow(error: KlaviyoError) -> PortalError:
+    by_hand = "Nothing was made. Copy the three parts by hand instead."
+    if isinstance(error, (UnauthorizedError, ForbiddenError)):
+        return ConflictError(f"Klaviyo does not let us make flows in this account. {by_hand}", code="scope_missing")
+    if isinstance(error, ThrottledError):
+        return UnavailableError("Klaviyo takes one new flow a second and 100 a day. Nothing was made; try again later.")
+    if isinstance(error, RefusedError):
+        return InvalidError(f"Klaviyo did not take the flow: {error.detail.rstrip('.')}. {by_hand}")
+    return UnavailableError(
+        "Klaviyo did not answer. Should it show the new draft all the same, delete it there, for its key does not work. "
+        "Then try again."
+    )
 
 
 def confirm(merchant_id: int) -> None:

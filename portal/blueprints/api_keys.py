@@ -7,23 +7,19 @@ from __future__ import annotations
 
 from secrets import token_hex
 
-from flask import Blueprint, render_template, session, url_for
+from flask import Blueprint, render_template, url_for
 from flask.typing import ResponseReturnValue
-from flask_login import current_user
 from flask_wtf import FlaskForm
 from wtforms import StringField
 from wtforms.validators import InputRequired, Length
 
-from portal import crypto
 from portal.db import transaction
 from portal.errors import NotFoundError, PortalError
 from portal.models import ApiKey
 from portal.services import api_keys, auditing
-from portal.web import Feedback, member_id, merchant_id, owner_required, refuse, settings, to_page
+from portal.web import Feedback, member_id, merchant_id, new_secret, owner_required, refuse, settings, to_page
 
 bp = Blueprint("api_keys", __name__, url_prefix="/settings/api-keys")
-
-NEW_SECRET = "new_secret"
 
 
 class KeyForm(FlaskForm):
@@ -33,7 +29,7 @@ class KeyForm(FlaskForm):
 @bp.get("")
 @owner_required
 def index() -> ResponseReturnValue:
-    return _show(KeyForm(), _take_secret())
+    return _show(KeyForm(), new_secret.take())
 
 
 @bp.post("")
@@ -49,7 +45,7 @@ def create() -> ResponseReturnValue:
     except PortalError as error:
         refuse(form, error)
         return _show(form), 422
-    session[NEW_SECRET] = crypto.keyring().seal(secret, bound_to=_bound_to())
+    new_secret.keep(secret)
     return to_page(url_for("api_keys.index"), Feedback(f"The key {key.name} is created."))
 
 
@@ -85,17 +81,3 @@ def _show(form: KeyForm, secret: str | None = None) -> str:
         # A new one each time: the command may be tried twice and shall send two events.
         example_id=f"first-event-{token_hex(3)}",
     )
-
-
-def _bound_to() -> str:
-    return f"session.{NEW_SECRET}:{current_user.id}"
-
-
-def _take_secret() -> str | None:
-    sealed = session.pop(NEW_SECRET, None)
-    if sealed is None:
-        return None
-    try:
-        return crypto.keyring().open(sealed, bound_to=_bound_to())
-    except crypto.SealError:
-        return None  # keys were rotated in between: the secret is lost, and the key can be replaced

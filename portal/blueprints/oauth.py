@@ -35,8 +35,12 @@ EXPIRED = (
 @bp.post("/settings/integrations/klaviyo/connect")
 @owner_required
 def connect() -> ResponseReturnValue:
-    started = connecting.begin(beats.klaviyo_app())
+    present = connecting.connection_of(merchant_id())
+    wished = request.form.getlist("also")
+    # What was allowed before is asked for again, or it would be lost.
+    started = connecting.begin(beats.klaviyo_app(), {*wished, *(present.granted_scopes if present else ())})
     attempt = {
+        "back": "push_webhook.index" if "flows:write" in wished else None,
         "state": started.state,
         "code_verifier": started.code_verifier,
         "merchant_id": merchant_id(),
@@ -108,7 +112,9 @@ def _finish(attempt: dict[str, Any] | None) -> ResponseReturnValue:
     granted = connecting.finish(beats.klaviyo_app(), code, attempt["code_verifier"])
     with transaction():
         connection = connecting.save(merchant_id(), granted, member_id())
-    return to_page(url_for("integrations.klaviyo"), Feedback(f"Connected to {connection.account_name}."))
+    return to_page(
+        url_for(attempt.get("back") or "integrations.klaviyo"), Feedback(f"Connected to {connection.account_name}.")
+    )
 
 
 def _refused(error: ConnectingError) -> ResponseReturnValue:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -31,6 +32,8 @@ SCOPES: dict[str, str] = {
     "flows:read": "to warn before an event is switched off that a flow depends on",
     "data-privacy:write": "to erase a profile when you erase the customer here",
 }
+# Asked for only where a merchant wants what it is for.
+OPTIONAL_SCOPES: dict[str, str] = {"flows:write": "to make a draft flow with the push webhook when you ask for one"}
 LONGEST_WAIT_SECONDS = 3
 
 
@@ -50,14 +53,14 @@ class Granted:
     account_name: str
 
 
-def begin(app: App) -> Started:
-    """Where to send the browser, and what to remember until it comes back. Raises `ConnectingError`."""
+def begin(app: App, also: Collection[str] = ()) -> Started:
+    """Where to send the browser, and what to remember until it comes back; `also` are optional scopes. Raises `ConnectingError`."""
     if not app.client_id:
         raise ConnectingError(
             "This portal has no Klaviyo app yet. Set KLAVIYO_CLIENT_ID and KLAVIYO_CLIENT_SECRET, then start it again.",
             code="no_app",
         )
-    return Started(*app.authorize_url(tuple(SCOPES)))
+    return Started(*app.authorize_url((*SCOPES, *(scope for scope in OPTIONAL_SCOPES if scope in also))))
 
 
 def finish(app: App, code: str, code_verifier: str) -> Granted:

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import joinedload
 
 from portal.db import LARGEST_ID, db
-from portal.models import Push, PushReason, PushRules, PushSource, PushState
+from portal.models import Push, PushReason, PushRefusal, PushRules, PushSource, PushState
 from portal.models.push import PUSH_PREFIX
 from portal.services import customers, directory
 
@@ -48,10 +48,14 @@ def _fits(merchant_id: int, sought: str) -> ColumnElement[bool]:
 
 
 def last_called_at(merchant_id: int) -> datetime | None:
-    """When the webhook was last taken."""
+    """When the webhook was last called, and taken or refused."""
     query = select(func.max(Push.id)).where(Push.merchant_id == merchant_id, Push.source == PushSource.API)
     newest = db.session.scalar(query)
-    return db.session.get_one(Push, newest).created_at if newest else None
+    taken = db.session.get_one(Push, newest).created_at if newest else None
+    refused = db.session.scalar(
+        select(PushRefusal.last_at).where(PushRefusal.merchant_id == merchant_id).order_by(PushRefusal.last_at.desc())
+    )
+    return max((at for at in (taken, refused) if at is not None), default=None)
 
 
 def rules(merchant_id: int) -> PushRules:

@@ -154,7 +154,8 @@ def klaviyo() -> dict[str, Any]:
         "connection": connection,
         "step": connecting.wizard_step(connection, switches),
         "setting_up": not any(switches.values()),
-        "scopes": connecting.SCOPES,
+        "asked_scopes": connecting.SCOPES,
+        "scopes": connecting.SCOPES | connecting.OPTIONAL_SCOPES,
         "lost": connection is not None and connection.state == ConnectionState.RECONNECT,
         "may_connect": current_user.is_owner,
     }

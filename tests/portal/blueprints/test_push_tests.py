@@ -108,4 +108,4 @@ def test_another_shop_s_customer_has_no_recipient(app: Flask, merchant: Shop) ->
     ada = push_cases.customer(app, merchant, "ada@example.com")
     stranger, _ = pages.log_in_stranger(app)
     assert stranger.get(f"/push/test/recipient/{ada}").status_code == 404
-    assert "Nobody is found" in stranger.get("/push/test?customer=ada@example.com").text
+    assert "Nobody fits" in stranger.get("/push/test?customer=ada@example.com").text
