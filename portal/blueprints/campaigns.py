@@ -13,8 +13,20 @@ from flask.typing import ResponseReturnValue
 from portal.blueprints.campaign_forms import CampaignForm, form_of
 from portal.db import LARGEST_ID, transaction, utcnow
 from portal.errors import ConflictError, InvalidError
-from portal.models import Campaign, CampaignStart, Customer
-from portal.services import assigning, audiences, campaigns, designing, directory, push_reports, serving
+from portal.models import Campaign, CampaignStart, CampaignState, Customer
+from portal.services import (
+    assigning,
+    audiences,
+    campaign_guard,
+    campaign_results,
+    campaigns,
+    designing,
+    directory,
+    push_log,
+    push_reports,
+    serving,
+)
+from portal.services.campaign_results import Outcome
 from portal.services.campaigns import GUARD_PERCENT
 from portal.services.personalising import render
 from portal.services.rules import current_rules
@@ -130,29 +142,113 @@ def results(campaign_id: int) -> ResponseReturnValue:
 
 
 def _results(campaign: Campaign) -> dict[str, Any]:
-    found = campaigns.results(campaign)
+    found = campaign_results.results(campaign)
     return {
         "campaign": campaign,
         "found": found,
         "reasons": push_reports.REASONS,
-        "moves": campaigns.moves(campaign, found, utcnow()),
+        "moves": campaign_results.moves(campaign, found, utcnow()),
         "obstacle": None if campaign.has_ended else audiences.obstacle(campaign),
         "audience": audiences.count(campaign) if campaign.started_at is None else campaign.audience,
         "reachable": audiences.reachable(campaign) if campaign.started_at is None else None,
+        "rules": push_log.rules(merchant_id()),
     }
+
+
+@bp.get("/<int:campaign_id>/customers")
+@login_required
+def customers(campaign_id: int) -> ResponseReturnValue:
+    """Those behind one of the numbers."""
+    campaign = campaigns.find(merchant_id(), campaign_id)
+    asked = request.args.get("outcome", "")
+    outcome = Outcome(asked) if asked in set(Outcome) else Outcome.ASSIGNED
+    reason, after = request.args.get("reason") or None, request.args.get("after", 0, type=int)
+    rows, following = campaign_results.page(campaign, outcome, reason=reason, after=after)
+    return render_template(
+        "campaigns/customers.html",
+        campaign=campaign,
+        counts=campaign_results.results(campaign).counts,
+        outcome=outcome,
+        reason=reason,
+        reasons=push_reports.REASONS,
+        rows=rows,
+        after=after,
+        following=following,
+    )
+
+
+@bp.get("/<int:campaign_id>/audience")
+@login_required
+def audience(campaign_id: int) -> ResponseReturnValue:
+    """Those whom it would reach, before it is sent."""
+    campaign = campaigns.find(merchant_id(), campaign_id)
+    reachable, after = bool(request.args.get("reachable")), request.args.get("after", 0, type=int)
+    found = audiences.members(campaign, PAGE + 1, after=after, reachable=reachable)
+    return render_template(
+        "campaigns/audience.html",
+        campaign=campaign,
+        rows=found[:PAGE],
+        reachable=reachable,
+        after=after,
+        following=found[PAGE - 1].id if len(found) > PAGE else None,
+    )
+
+
+# --- starting it ---------------------------------------------------------------------------------
+
+
+@bp.get("/<int:campaign_id>/start")
+@login_required
+def confirm(campaign_id: int) -> ResponseReturnValue:
+    """The audience beside what it was at the last look, before anything is sent."""
+    campaign = campaigns.find(merchant_id(), campaign_id)
+    if campaign.state not in campaigns.STARTABLE:
+        return to_page(url_for("campaigns.show", campaign_id=campaign.id))
+    return _confirm(campaign, None)
+
+
+def _confirm(campaign: Campaign, refused: str | None) -> str:
+    present = audiences.count(campaign)
+    following = audiences.next_joining(campaign) if campaign.started_at is not None else None
+    return render_template(
+        "campaigns/confirm.html",
+        campaign=campaign,
+        compared=campaign_guard.compare(campaign, present),
+        joining=audiences.count_joiners(campaign, following[1].id) if following else None,
+        reachable=audiences.reachable(campaign),
+        obstacle=audiences.obstacle(campaign),
+        refused=refused,
+        at_once=campaign.start != CampaignStart.AT or campaign.state == CampaignState.NEEDS_PERSON,
+        rules=push_log.rules(merchant_id()),
+    )
 
 
 @bp.post("/<int:campaign_id>/start")
 @login_required
 def start(campaign_id: int) -> ResponseReturnValue:
-    with transaction():
-        campaign = campaigns.start(merchant_id(), campaign_id, member_id())
+    seen = request.form.get("seen", type=int)
+    try:
+        with transaction():
+            campaign = campaigns.start(merchant_id(), campaign_id, member_id(), seen=seen)
+    except ConflictError as error:
+        return _confirm(campaigns.find(merchant_id(), campaign_id), error.message), error.status
     told = (
         "It starts at its time."
         if campaign.started_at is None
         else "The campaign has started. You can leave this page."
     )
-    return _answer(campaign, told)
+    return to_page(url_for("campaigns.show", campaign_id=campaign.id), Feedback(told))
+
+
+@bp.post("/<int:campaign_id>/leave-out")
+@login_required
+def leave_out(campaign_id: int) -> ResponseReturnValue:
+    with transaction():
+        campaign = campaigns.leave_out(merchant_id(), campaign_id, member_id())
+    return _answer(campaign, "They are left out. The campaign goes on with whoever joins from now on.")
+
+
+# --- while it runs -------------------------------------------------------------------------------
 
 
 @bp.post("/<int:campaign_id>/pause")
@@ -160,7 +256,7 @@ def start(campaign_id: int) -> ResponseReturnValue:
 def pause(campaign_id: int) -> ResponseReturnValue:
     with transaction():
         campaign = campaigns.pause(merchant_id(), campaign_id, member_id())
-    return _answer(campaign, "The campaign is paused. Nobody else is assigned until you let it go on.")
+    return _answer(campaign, "The campaign is paused. Nothing else is sent until you let it go on.")
 
 
 @bp.post("/<int:campaign_id>/resume")

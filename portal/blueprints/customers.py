@@ -17,11 +17,13 @@ from portal.models import Customer
 from portal.services import (
     activity,
     auditing,
+    campaign_results,
     catalogue,
     directory,
     editing,
     histories,
     portraying,
+    push_reports,
     serving,
     suppressing,
 )
@@ -94,6 +96,8 @@ def show(
         rewards=rewards,
         events=activity.page(merchant_id(), customer=found.public_id, before=before, limit=EVENTS_PER_PAGE),
         before=before,
+        fates=campaign_results.of_customer(found),
+        reasons=push_reports.REASONS,
         metrics={entry.type: entry.metric for entry in catalogue.EVENT_TYPES},
         points=points or ChangePointsForm(formdata=None, once=serving.new_once()),
         redeeming=(redeeming or RedeemForm(formdata=None, once=serving.new_once())).offer(rewards),

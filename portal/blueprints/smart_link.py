@@ -159,7 +159,7 @@ def follow_link(slug: str, link_id: int) -> Response:
     link = card_page.link_of(holder, link_id) if holder else None
     if holder is None or link is None:
         return _missing()
-    return _follow(holder, f"link-{link.id}", link.url, link.label)
+    return _follow(link.url, lambda: card_page.note_link_followed(holder, link, utcnow()))
 
 
 @bp.get("/<slug>/card/messages/<int:message_id>")
@@ -169,12 +169,13 @@ def follow_message(slug: str, message_id: int) -> Response:
     message = card_page.message_of(holder, message_id) if holder else None
     if holder is None or message is None or not message.url:
         return _missing()
-    return _follow(holder, f"message-{message.id}", message.url, message.text[:100])
+    url = message.url
+    return _follow(url, lambda: card_page.note_message_followed(holder, message, url, utcnow()))
 
 
-def _follow(holder: Holder, about: str, url: str, label: str) -> Response:
+def _follow(url: str, event: Callable[[], None]) -> Response:
     if request.method != "HEAD" and not _visitor().is_bot:
-        _note(lambda: card_page.note_clicked(holder, about, url, label, utcnow()))
+        _note(event)
     return redirect(url, 302)
 
 

@@ -2,7 +2,7 @@
 
 from portal.models.account import ApiKey, FormerSlug, LoginFailure, LoginSession, Merchant, Role, User
 from portal.models.audit import AuditEntry
-from portal.models.campaign import Assignment, Campaign, CampaignSegment, CampaignStart, CampaignState
+from portal.models.campaign import Assignment, Campaign, CampaignSegment, CampaignStart, CampaignState, Opening
 from portal.models.card import Card, CardDesign, CardLink, CardMessage, CardPicture, CardSequence
 from portal.models.connection import Connection, ConnectionState, EventChoice, Module, ModuleSwitch, OldGrant
 from portal.models.customer import CardStatus, Customer
@@ -121,6 +121,7 @@ __all__ = [
     "Module",
     "ModuleSwitch",
     "OldGrant",
+    "Opening",
     "PeriodicTask",
     "PointsChange",
     "ProfileImport",

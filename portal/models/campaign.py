@@ -32,6 +32,15 @@ class CampaignStart(StrEnum):
     ON_ENTERING = "on_entering"
 
 
+class Opening(StrEnum):
+    """By what it is known that a customer has seen it: a tap on the notification itself tells nobody."""
+
+    # The message's own link was followed.
+    LINK = "link"
+    # The card's page was opened, or another of its links followed, soon after.
+    CARD = "card"
+
+
 class Campaign(Model):
     """One row is a campaign. While `due_at` is set it is worked on then; it is schedule and lease at once."""
 
@@ -52,10 +61,11 @@ class Campaign(Model):
     url: Mapped[str | None] = mapped_column(String(2048))
     start: Mapped[CampaignStart] = mapped_column(String(15))
     start_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    # By how many percent the audience may differ from the last look before a scheduled send waits for a person.
+    # By how many percent the audience may differ from the last look before sending waits for a person.
     guard_percent: Mapped[int] = mapped_column(SmallInteger)
-    # How many they were when a person last looked.
+    # How many they were at the last look, and when that was: a person's, or on entering that at the last import.
     audience: Mapped[int | None] = mapped_column()
+    looked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     state: Mapped[CampaignState] = mapped_column(String(15), default=CampaignState.DRAFT)
     # Why it waits, is paused or was cancelled, in our words.
@@ -92,6 +102,8 @@ class CampaignSegment(Model):
     name: Mapped[str] = mapped_column(String(300))
     # The last complete run whose joiners were assigned, for a campaign that starts on entering.
     generation: Mapped[int] = mapped_column(default=0)
+    # The last run whose joiners were found to be no more than usual, or that a person has let pass.
+    passed: Mapped[int] = mapped_column(default=0, server_default="0")
 
 
 class Assignment(Model):
@@ -107,3 +119,5 @@ class Assignment(Model):
     push_id: Mapped[int | None] = mapped_column(ForeignKey("pushes.id", ondelete="SET NULL"), index=True)
     # Why there is no push.
     refused: Mapped[str | None] = mapped_column(String(40))
+    opened_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    opened_by: Mapped[Opening | None] = mapped_column(String(10))

@@ -34,6 +34,7 @@ class PushReason(StrEnum):
     FREQUENCY_CAP = "frequency_cap"
     NOT_FETCHED = "not_fetched"
     REFUSED = "refused"
+    CANCELLED = "cancelled"
 
 
 class PushSource(StrEnum):

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select, update
 
-from portal.db import changed_rows, db, insert_or_update
+from portal.db import LARGEST_ID, changed_rows, db, insert_or_update
 from portal.errors import PortalError
 from portal.models import (
     Assignment,
@@ -19,9 +19,22 @@ from portal.models import (
     CampaignStart,
     CampaignState,
     Customer,
+    Push,
     PushSource,
+    SegmentRun,
 )
-from portal.services import audiences, auditing, campaigns, directory, events, personalising, pushing
+from portal.services import (
+    audiences,
+    auditing,
+    campaign_guard,
+    campaign_pushes,
+    campaigns,
+    directory,
+    events,
+    outbox,
+    personalising,
+    pushing,
+)
 from portal.services.customers import Identifiers
 from portal.services.events import digest_of
 from portal.services.push_orders import PushOrder, key_of
@@ -33,6 +46,11 @@ AT_ONCE = 200
 LOOK_EVERY = timedelta(seconds=5)
 # For whoever works on it: after that it comes due again by itself.
 HELD = timedelta(seconds=15)
+# With so many pushes or events of the merchant's waiting nobody else is assigned for a moment.
+MOST_PUSHES, MOST_EVENTS = 1_000, 5_000
+BUSY_FOR = timedelta(seconds=1)
+# `walked_to` of a campaign that has come to the end of its audience.
+WALKED = LARGEST_ID
 
 
 def due(now: datetime) -> Sequence[int]:
@@ -54,6 +72,11 @@ def assign_some(campaign_id: int, now: datetime) -> bool:
     campaign = db.session.scalar(query.execution_options(populate_existing=True))
     if campaign is None or campaign.due_at is None or not _may_go_on(campaign, now):
         return False
+    if campaign.walked_to == WALKED:
+        return _finish(campaign, now)
+    if _is_busy(campaign.merchant_id, now):
+        campaign.due_at = now + BUSY_FOR
+        return False
     campaign.due_at = now + HELD
     if campaign.start == CampaignStart.ON_ENTERING:
         return _assign_joiners(campaign, now)
@@ -61,9 +84,26 @@ def assign_some(campaign_id: int, now: datetime) -> bool:
     _assign(campaign, found, now)
     if len(found) == AT_ONCE:
         return True
+    campaign.walked_to = WALKED
+    return _finish(campaign, now)
+
+
+def _finish(campaign: Campaign, now: datetime) -> bool:
+    """Not before the last push is on its way: until then the campaign can be paused and cancelled."""
+    if campaign_pushes.are_waiting(campaign.id):
+        campaign.due_at = now + LOOK_EVERY
+        return False
     campaigns.stop(campaign, CampaignState.FINISHED, None)
     campaign.ended_at = now
     return False
+
+
+def _is_busy(merchant_id: int, now: datetime) -> bool:
+    """So much of the merchant's waits to go out that more would only make the line longer. What cannot go out now is no line."""
+    due = select(Push.id).where(Push.merchant_id == merchant_id, Push.due_at <= now)
+    if db.session.scalar(due.offset(MOST_PUSHES - 1).limit(1)) is not None:
+        return True
+    return outbox.has_waiting(merchant_id, MOST_EVENTS) and outbox.is_due(merchant_id, now)
 
 
 def give_up(campaign_id: int, reason: str) -> None:
@@ -74,6 +114,8 @@ def give_up(campaign_id: int, reason: str) -> None:
 
 
 def _may_go_on(campaign: Campaign, now: datetime) -> bool:
+    if campaign.state == CampaignState.RUNNING and campaign.walked_to == WALKED:
+        return True
     said = audiences.obstacle(campaign)
     if campaign.state == CampaignState.RUNNING:
         if said is not None:
@@ -81,7 +123,7 @@ def _may_go_on(campaign: Campaign, now: datetime) -> bool:
         return said is None
     if campaign.state != CampaignState.SCHEDULED or campaign.start_at is None or campaign.start_at > now:
         return False
-    if (said := said or _objection(campaign)) is not None:
+    if (said := said or campaign_guard.objection(campaign, audiences.count(campaign))) is not None:
         campaigns.stop(campaign, CampaignState.NEEDS_PERSON, f"{said} Nothing was sent.")
         return False
     campaigns.begin(campaign, now)
@@ -89,35 +131,28 @@ def _may_go_on(campaign: Campaign, now: datetime) -> bool:
     return True
 
 
-def _objection(campaign: Campaign) -> str | None:
-    """Why a person should look before it is sent, though all is in order with the segments."""
-    before, present = campaign.audience or 0, audiences.count(campaign)
-    if not present:
-        return f"Nobody is in the audience any more; there were {before:,} when you last looked."
-    if abs(present - before) * 100 > campaign.guard_percent * before:
-        change = "grown" if present > before else "shrunk"
-        return (
-            f"The audience has {change} from {before:,} to {present:,} since you last looked, by more than "
-            f"{campaign.guard_percent} %. Look whether that is right, then send it or cancel it."
-        )
-    return None
-
-
 def _assign_joiners(campaign: Campaign, now: datetime) -> bool:
-    for part in audiences.segments_of(campaign.id):
-        if not part.included or (run := audiences.next_run(part)) is None:
-            continue
-        found = audiences.next_joiners(campaign, run.id, AT_ONCE)
-        _assign(campaign, found, now)
-        if len(found) < AT_ONCE:
-            _finish_run(campaign, part, run.generation)
-        return True
-    campaign.due_at = now + LOOK_EVERY
-    return False
+    if (following := audiences.next_joining(campaign)) is None:
+        campaign.due_at = now + LOOK_EVERY
+        return False
+    part, run = following
+    if run.generation > part.passed and not _let_pass(campaign, part, run, now):
+        return False
+    found = audiences.next_joiners(campaign, run.id, AT_ONCE)
+    _assign(campaign, found, now)
+    if len(found) < AT_ONCE:
+        part.generation, campaign.walked_to = run.generation, 0
+    return True
 
 
-def _finish_run(campaign: Campaign, part: CampaignSegment, generation: int) -> None:
-    part.generation, campaign.walked_to = generation, 0
+def _let_pass(campaign: Campaign, part: CampaignSegment, run: SegmentRun, now: datetime) -> bool:
+    """Once for each import, before the first of its joiners is assigned."""
+    present = audiences.count(campaign)
+    if (said := campaign_guard.objection_to_joiners(campaign, part, run, present)) is not None:
+        campaigns.stop(campaign, CampaignState.NEEDS_PERSON, f"{said} Nothing was sent to them.")
+        return False
+    part.passed, campaign.audience, campaign.looked_at = run.generation, present, now
+    return True
 
 
 def _assign(campaign: Campaign, found: Sequence[Customer], now: datetime) -> None:

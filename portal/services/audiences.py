@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Select, and_, exists, func, select
+from sqlalchemy import ColumnElement, Select, and_, exists, func, select
 
-from portal.db import db, one_of
+from portal.db import LARGEST_ID, db, one_of
 from portal.models import (
     Assignment,
     Campaign,
@@ -45,9 +45,11 @@ def reachable(campaign: Campaign) -> int:
     return db.session.scalar(select(func.count()).select_from(query.subquery())) or 0
 
 
-def members(campaign: Campaign, limit: int) -> Sequence[Customer]:
-    """The first of them."""
-    query = _customers(campaign, _members(campaign, included=True))
+def members(campaign: Campaign, limit: int, *, after: int = 0, reachable: bool = False) -> Sequence[Customer]:
+    """The first of them, by rising id."""
+    query = _customers(campaign, _members(campaign, included=True)).where(Customer.id > min(after, LARGEST_ID))
+    if reachable:
+        query = query.where(Customer.on_ios | Customer.on_android)
     return db.session.scalars(query.order_by(Customer.id).limit(limit)).all()
 
 
@@ -58,14 +60,30 @@ def next_members(campaign: Campaign, limit: int) -> Sequence[Customer]:
 
 def next_joiners(campaign: Campaign, run_id: int, limit: int) -> Sequence[Customer]:
     """The same for those who joined in one complete run."""
-    joined = select(SegmentChange.customer_id).where(
+    return _next(campaign, _joined(run_id), limit)
+
+
+def count_joiners(campaign: Campaign, run_id: int) -> int:
+    """How many of them there are who are not assigned yet."""
+    query = _customers(campaign, _joined(run_id)).where(~_assigned(campaign))
+    return db.session.scalar(select(func.count()).select_from(query.subquery())) or 0
+
+
+def _joined(run_id: int) -> Select[Any]:
+    return select(SegmentChange.customer_id).where(
         SegmentChange.run_id == run_id, SegmentChange.way == Way.JOINED, SegmentChange.customer_id.is_not(None)
     )
-    return _next(campaign, joined, limit)
 
 
-def next_run(part: CampaignSegment) -> SegmentRun | None:
-    """The complete run whose joiners come next."""
+def next_joining(campaign: Campaign) -> tuple[CampaignSegment, SegmentRun] | None:
+    """The segment and its complete run whose joiners come next."""
+    for part in segments_of(campaign.id):
+        if part.included and (run := _next_run(part)) is not None:
+            return part, run
+    return None
+
+
+def _next_run(part: CampaignSegment) -> SegmentRun | None:
     query = select(SegmentRun).where(
         SegmentRun.segment_id == part.segment_id,
         SegmentRun.state == RunState.COMPLETE,
@@ -88,9 +106,12 @@ def leads(campaign: Campaign, customer_ids: Collection[int]) -> dict[int, str]:
 
 
 def _next(campaign: Campaign, whom: Select[Any], limit: int) -> Sequence[Customer]:
-    assigned = exists().where(Assignment.campaign_id == campaign.id, Assignment.customer_id == Customer.id)
-    query = _customers(campaign, whom).where(Customer.id > campaign.walked_to, ~assigned)
+    query = _customers(campaign, whom).where(Customer.id > campaign.walked_to, ~_assigned(campaign))
     return db.session.scalars(query.order_by(Customer.id).limit(limit).execution_options(populate_existing=True)).all()
+
+
+def _assigned(campaign: Campaign) -> ColumnElement[bool]:
+    return exists().where(Assignment.campaign_id == campaign.id, Assignment.customer_id == Customer.id)
 
 
 def _customers(campaign: Campaign, whom: Select[Any]) -> Select[Any]:

@@ -7,33 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, select
 
 from portal.db import LARGEST_ID, db, new_id, utcnow
 from portal.errors import ConflictError, InvalidError, NotFoundError
 from portal.models import (
-    Assignment,
     Campaign,
     CampaignSegment,
     CampaignStart,
     CampaignState,
     CardStatus,
-    Push,
-    PushState,
     Segment,
     Tier,
 )
-from portal.services import audiences, auditing, personalising
+from portal.services import audiences, auditing, campaign_guard, campaign_pushes, personalising
 from portal.services.push_orders import LONGEST_URL, public_address
 
 MOST_SEGMENTS = 50
 GUARD_PERCENT = 30
 # States from which a person may start it.
 STARTABLE = (CampaignState.DRAFT, CampaignState.SCHEDULED, CampaignState.NEEDS_PERSON)
-# So long after its end most phones have fetched what they were to show.
-SETTLING = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -99,7 +94,7 @@ def save(merchant_id: int, campaign_id: int | None, plan: CampaignPlan, actor: s
         row = CampaignSegment(campaign_id=campaign.id, segment_id=segment.id, included=included, name=segment.name)
         db.session.add(row)
     db.session.flush()
-    campaign.audience = audiences.count(campaign)
+    campaign.audience, campaign.looked_at = audiences.count(campaign), utcnow()
     auditing.record(merchant_id, actor, "campaign changed" if campaign_id else "campaign made", campaign.name)
     return campaign
 
@@ -138,21 +133,22 @@ def _check_tier(merchant_id: int, tier_id: int) -> None:
 # --- what a person does with it ------------------------------------------------------------------
 
 
-def start(merchant_id: int, campaign_id: int, actor: str) -> Campaign:
+def start(merchant_id: int, campaign_id: int, actor: str, *, seen: int | None = None) -> Campaign:
     """Now, at its time, or from now on for whoever enters. A person has looked: the audience is counted anew.
 
-    Raises `ConflictError` where nobody would get it, or nobody can say who is in the audience.
+    `seen` is how many the person was told. Raises `ConflictError` where these are others now, where nobody would get it, or
+    nobody can say who is in the audience.
     """
     campaign = find(merchant_id, campaign_id, lock=True)
     if campaign.state not in STARTABLE:
         raise ConflictError("This campaign has begun already, or it has ended.")
     if (said := audiences.obstacle(campaign)) is not None:
         raise ConflictError(said)
-    campaign.audience = audiences.count(campaign)
-    if campaign.start != CampaignStart.ON_ENTERING and not campaign.audience:
-        raise ConflictError(
-            "Nobody is in the audience, so nothing would be sent. Choose other segments or another rule."
-        )
+    present = audiences.count(campaign)
+    _check_audience(campaign, present, seen)
+    campaign.audience, campaign.looked_at = present, utcnow()
+    if campaign.started_at is not None:
+        return _let_joiners(campaign, actor)
     waits = campaign.start == CampaignStart.AT and campaign.state != CampaignState.NEEDS_PERSON
     if waits and (campaign.start_at is None or campaign.start_at <= utcnow()):
         raise ConflictError("Its time has passed. Change the time, or let it start at once.", field="start_at")
@@ -165,11 +161,47 @@ def start(merchant_id: int, campaign_id: int, actor: str) -> Campaign:
     return campaign
 
 
+def _check_audience(campaign: Campaign, present: int, seen: int | None) -> None:
+    if campaign.start != CampaignStart.ON_ENTERING and not present:
+        raise ConflictError(
+            "Nobody is in the audience, so nothing would be sent. Choose other segments or another rule."
+        )
+    if seen is not None and campaign_guard.is_odd(seen, present, campaign.guard_percent):
+        raise ConflictError(
+            f"While you looked, the audience has changed from {seen:,} to {present:,}. Nothing was sent. Look again, then start it."
+        )
+
+
+def _let_joiners(campaign: Campaign, actor: str) -> Campaign:
+    """Those whom a campaign on entering has stopped at."""
+    if (following := audiences.next_joining(campaign)) is not None:
+        following[0].passed = following[1].generation
+    campaign.state, campaign.reason, campaign.due_at = CampaignState.RUNNING, None, utcnow()
+    auditing.record(campaign.merchant_id, actor, "campaign sent to many who joined", _in_short(campaign))
+    return campaign
+
+
+def leave_out(merchant_id: int, campaign_id: int, actor: str) -> Campaign:
+    """Nothing is sent to those whom a campaign on entering has stopped at; it goes on with whoever joins later."""
+    campaign = find(merchant_id, campaign_id, lock=True)
+    if campaign.state != CampaignState.NEEDS_PERSON or campaign.started_at is None:
+        raise ConflictError("This campaign does not wait for you, so there is nobody to leave out.")
+    if (following := audiences.next_joining(campaign)) is not None:
+        part, run = following
+        part.generation = part.passed = run.generation
+    campaign.walked_to = 0
+    campaign.audience, campaign.looked_at = audiences.count(campaign), utcnow()
+    campaign.state, campaign.reason, campaign.due_at = CampaignState.RUNNING, None, utcnow()
+    auditing.record(merchant_id, actor, "campaign went on without those who joined", _in_short(campaign))
+    return campaign
+
+
 def begin(campaign: Campaign, now: datetime) -> None:
     """From now on customers are assigned."""
     campaign.state, campaign.reason, campaign.started_at = CampaignState.RUNNING, None, now
     for part in audiences.segments_of(campaign.id):
         part.generation = db.session.scalar(select(Segment.generation).where(Segment.id == part.segment_id)) or 0
+        part.passed = part.generation
     campaign.due_at = now
 
 
@@ -178,6 +210,7 @@ def pause(merchant_id: int, campaign_id: int, actor: str) -> Campaign:
     if campaign.state != CampaignState.RUNNING:
         raise ConflictError("This campaign is not running, so there is nothing to pause.")
     stop(campaign, CampaignState.PAUSED, None)
+    campaign_pushes.hold(campaign.id)
     auditing.record(merchant_id, actor, "campaign paused", _in_short(campaign))
     return campaign
 
@@ -189,6 +222,7 @@ def resume(merchant_id: int, campaign_id: int, actor: str) -> Campaign:
     if (said := audiences.obstacle(campaign)) is not None:
         raise ConflictError(said)
     campaign.state, campaign.reason, campaign.due_at = CampaignState.RUNNING, None, utcnow()
+    campaign_pushes.let_go(campaign.id, utcnow())
     auditing.record(merchant_id, actor, "campaign resumed", _in_short(campaign))
     return campaign
 
@@ -199,6 +233,7 @@ def cancel(merchant_id: int, campaign_id: int, actor: str) -> Campaign:
         raise ConflictError("This campaign has ended already.")
     stop(campaign, CampaignState.CANCELLED, None)
     campaign.ended_at = utcnow()
+    campaign_pushes.let_go(campaign.id, utcnow())
     auditing.record(merchant_id, actor, "campaign cancelled", _in_short(campaign))
     return campaign
 
@@ -210,40 +245,3 @@ def stop(campaign: Campaign, state: CampaignState, reason: str | None) -> None:
 
 def _in_short(campaign: Campaign) -> str:
     return f"{campaign.name}, audience {campaign.audience or 0:,}, assigned {campaign.assigned:,}"
-
-
-# --- what became of it ---------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Results:
-    """Of those assigned: how many pushes are in each state, and why some customers got none, by reason."""
-
-    assigned: int
-    states: dict[str, int]
-    reasons: dict[str, int]
-
-
-def results(campaign: Campaign) -> Results:
-    query = (
-        select(Push.state, func.coalesce(Push.reason, Assignment.refused), func.count())
-        .select_from(Assignment)
-        .outerjoin(Push, Push.id == Assignment.push_id)
-        .where(Assignment.campaign_id == campaign.id)
-        .group_by(Push.state, func.coalesce(Push.reason, Assignment.refused))
-    )
-    states: dict[str, int] = {}
-    reasons: dict[str, int] = {}
-    for state, reason, number in db.session.execute(query):
-        name = state or "skipped"
-        states[name] = states.get(name, 0) + number
-        if reason:
-            reasons[reason] = reasons.get(reason, 0) + number
-    return Results(sum(states.values()), states, reasons)
-
-
-def moves(campaign: Campaign, found: Results, now: datetime) -> bool:
-    """Its results change by themselves at this moment."""
-    on_their_way = found.states.get(PushState.WAITING, 0) + found.states.get(PushState.SENT, 0)
-    just_ended = campaign.ended_at is not None and campaign.ended_at > now - SETTLING
-    return campaign.state == CampaignState.RUNNING or (just_ended and on_their_way > 0)

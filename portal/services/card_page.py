@@ -10,7 +10,7 @@ from sqlalchemy import exists, select
 
 from portal.db import db
 from portal.models import Card, CardDesign, CardLink, CardMessage, Customer, FormerSlug, Merchant
-from portal.services import card_designs, card_events, cards
+from portal.services import campaign_openings, card_designs, card_events, cards
 from portal.services.card_face import MESSAGE, Face, faces
 from portal.services.points import to_number
 from portal.services.rules import RewardRule, current_rules
@@ -118,9 +118,20 @@ def note_requested(holder: Holder, platform: str, now: datetime) -> None:
 
 def note_opened(holder: Holder, platform: str, now: datetime) -> None:
     _note(holder, "card_opened", card_events.opening(now), platform)
+    campaign_openings.note_card(holder.customer.id, now)
 
 
-def note_clicked(holder: Holder, about: str, url: str, label: str, now: datetime) -> None:
+def note_link_followed(holder: Holder, link: CardLink, now: datetime) -> None:
+    _note_clicked(holder, f"link-{link.id}", link.url, link.label, now)
+    campaign_openings.note_card(holder.customer.id, now)
+
+
+def note_message_followed(holder: Holder, message: CardMessage, url: str, now: datetime) -> None:
+    _note_clicked(holder, f"message-{message.id}", url, message.text[:100], now)
+    campaign_openings.note_link(message.id, now)
+
+
+def _note_clicked(holder: Holder, about: str, url: str, label: str, now: datetime) -> None:
     customer = holder.customer
     card_events.tell(
         customer.merchant_id,

@@ -29,6 +29,7 @@ REASONS: dict[PushReason, str] = {
     PushReason.FREQUENCY_CAP: "The customer has had as many pushes within 24 hours as you allow.",
     PushReason.NOT_FETCHED: "The phone did not fetch the card for three days. It may be off, or lost.",
     PushReason.REFUSED: "Google refused it.",
+    PushReason.CANCELLED: "Its campaign was cancelled before it was sent.",
 }
 # What the merchant can do about it.
 REMEDIES: dict[PushReason, str] = {

@@ -31,7 +31,7 @@ from portal.models import (
     Registration,
     Wallet,
 )
-from portal.services import cards, push_outcomes
+from portal.services import campaign_pushes, cards, push_outcomes
 
 AT_ONCE = 200
 # A phone that is on fetches within a second or two.
@@ -95,6 +95,9 @@ class _Screen:
         ids = sorted({push.customer_id for push in pushes})
         listed = select(PushSuppression.customer_id).where(one_of(PushSuppression.customer_id, ids))
         self._suppressed = set(db.session.scalars(listed))
+        self._cancelled = campaign_pushes.of_cancelled(
+            [push.id for push in pushes if push.source == PushSource.CAMPAIGN]
+        )
         self._today: Counter[int] = Counter()
         if self._rules and self._rules.most_per_day is not None:
             said = (
@@ -107,6 +110,8 @@ class _Screen:
     def objection(self, push: Push, place: _Place | None) -> PushReason | None:
         if push.expires_at is not None and push.expires_at <= self._now:
             return PushReason.EXPIRED
+        if push.id in self._cancelled:
+            return PushReason.CANCELLED
         if place is None:
             return PushReason.NO_INSTALLED_PASS
         if push.customer_id in self._suppressed:

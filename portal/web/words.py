@@ -88,6 +88,18 @@ CAMPAIGN_STATES = {
     "finished": ("Finished", "check-circle-fill", "ok"),
     "cancelled": ("Cancelled", "dash-circle", "off"),
 }
+# What became of a campaign for one customer.
+CAMPAIGN_OUTCOMES = {
+    "assigned": ("Assigned", "person-check", "off"),
+    "sent": ("Sent", "send", "ok"),
+    "fetched": ("Fetched by the phone", "check-circle-fill", "ok"),
+    "opened": ("Opened", "hand-index-thumb", "ok"),
+    "waiting": ("Waiting", "clock", "wait"),
+    "on_its_way": ("On its way", "hourglass-split", "wait"),
+    "not_sent": ("Not sent", "dash-circle", "off"),
+    "failed": ("Not shown", "x-octagon-fill", "bad"),
+}
+OPENINGS = {"link": "followed the link", "card": "opened the card"}
 
 
 def init_app(app: Flask) -> None:
@@ -117,6 +129,8 @@ def init_app(app: Flask) -> None:
         push_sources=PUSH_SOURCES,
         push_reasons=PUSH_REASONS,
         campaign_states=CAMPAIGN_STATES,
+        campaign_outcomes=CAMPAIGN_OUTCOMES,
+        openings=OPENINGS,
         cards=CARDS,
         channels=CHANNELS,
     )

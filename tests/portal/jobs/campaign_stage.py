@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 
 from portal.db import db, new_id, transaction, utcnow
 from portal.jobs import campaigns as job
+from portal.jobs import pushes as push_job
 from portal.models import (
     Assignment,
     Campaign,
@@ -121,6 +122,12 @@ class CampaignStage:
             while job.take_turn(campaign_id):
                 pass
             db.session.remove()
+
+    def push(self, campaign_id: int) -> None:
+        """Let the pushes go out, and the campaign see that they have."""
+        with self.app.app_context():
+            push_job.take_turn(self.shop.id)
+        self.work(campaign_id)
 
     def campaign(self, campaign_id: int) -> Campaign:
         with self.app.app_context():
