@@ -28,6 +28,7 @@ from portal.services import (
 )
 from portal.services.campaign_results import Outcome
 from portal.services.campaigns import GUARD_PERCENT
+from portal.services.customers import search as find_customers
 from portal.services.personalising import render
 from portal.services.rules import current_rules
 from portal.web import (
@@ -121,6 +122,7 @@ def show(campaign_id: int) -> ResponseReturnValue:
         tiers=directory.tier_names(merchant_id()),
         sought=sought,
         customer=customer,
+        own=_own(),
         said=said,
         sender=designing.newest(merchant_id()).organisation,
         once=serving.new_once(),
@@ -133,6 +135,11 @@ def _sample(campaign: Campaign, sought: str) -> Customer | None:
     if sought:
         return next(iter(directory.page(merchant_id(), sought=sought).customers), None)
     return next(iter(audiences.members(campaign, 1)), None)
+
+
+def _own() -> Customer | None:
+    """The customer with the email address of whoever is logged in."""
+    return next(iter(find_customers(merchant_id(), member_id(), limit=1)), None)
 
 
 @bp.get("/results/<int:campaign_id>")

@@ -75,7 +75,10 @@ def test_every_page_can_be_used_by_everybody(
     campaign_id = stage.save([stage.segment("VIP Gold", [customer.id])])
     own = (
         f"/campaigns/{campaign_id}",
+        f"/campaigns/{campaign_id}/audience",
+        f"/campaigns/{campaign_id}/customers",
         f"/campaigns/{campaign_id}/edit",
+        f"/campaigns/{campaign_id}/start",
         f"/customers/{customer.id}",
         f"/customers/{customer.id}/points",
         f"/till/{customer.id}",

@@ -102,11 +102,47 @@ def test_a_test_push_goes_to_one_card_and_assigns_nobody(stage: CampaignStage, b
     assert stage.told() == 0
 
 
+def test_an_audience_that_changed_is_shown_beside_what_it_was_and_asked_about_once_more(
+    stage: CampaignStage, browser: FlaskClient
+) -> None:
+    ids = stage.customers(9)
+    vip = stage.segment("VIP Gold", ids[:4])
+    address = pages.post(browser, "/campaigns/new", **_fields(vip)).headers["Location"]
+    assert "<dd>none</dd>" in browser.get(f"{address}/start").text
+    stage.join(vip, ids[4:])
+    refused = pages.post(browser, f"{address}/start", seen=4)
+    assert refused.status_code == 409
+    for words in ("from 4 to 9. Nothing was sent", "+5, 125 %", "by more than 30 %", "Send it now to 9 customers"):
+        assert words in refused.text
+    assert pages.post(browser, f"{address}/start", seen=9).status_code == 303
+
+
+def test_lists_stand_behind_the_numbers_and_the_customers_page_has_the_campaign(
+    stage: CampaignStage, browser: FlaskClient
+) -> None:
+    (customer_id,) = stage.customers(1)
+    address = pages.post(browser, "/campaigns/new", **_fields(stage.segment("VIP Gold", [customer_id]))).headers[
+        "Location"
+    ]
+    assert "c0@example.com" in browser.get(f"{address}/audience").text
+    assert "Nobody is in this list" in browser.get(f"{address}/audience?reachable=yes").text
+    pages.post(browser, f"{address}/start", seen=1)
+    stage.work(int(address.rpartition("/")[2]))
+    for query in ("", "?outcome=not_sent", "?outcome=not_sent&reason=no_installed_pass", "?outcome=nonsense"):
+        assert "c0@example.com" in browser.get(f"{address}/customers{query}").text
+    assert "Nobody is in this list" in browser.get(f"{address}/customers?outcome=opened").text
+    page = browser.get(f"/customers/{customer_id}").text
+    for words in ("Autumn roast", "Not sent", "no card on a phone"):
+        assert words in page
+
+
 def test_another_shops_campaign_is_not_there(app: Flask, stage: CampaignStage) -> None:
     campaign_id = stage.save([stage.segment("VIP Gold", stage.customers(1))])
     stranger, _ = pages.log_in_stranger(app)
     for path in (f"/campaigns/{campaign_id}", f"/campaigns/{campaign_id}/edit", f"/campaigns/results/{campaign_id}"):
         assert stranger.get(path).status_code == 404
-    for deed in ("start", "pause", "resume", "cancel", "try"):
+    for path in ("audience", "customers", "start"):
+        assert stranger.get(f"/campaigns/{campaign_id}/{path}").status_code == 404
+    for deed in ("start", "leave-out", "pause", "resume", "cancel", "try"):
         assert pages.post(stranger, f"/campaigns/{campaign_id}/{deed}").status_code == 404
     assert stage.state(campaign_id) is CampaignState.DRAFT
