@@ -38,6 +38,7 @@ REMEDIES: dict[PushReason, str] = {
     PushReason.SUPPRESSED: "Lift it under Push > Suppressed if the customer wants pushes again.",
     PushReason.FREQUENCY_CAP: "The limit stands under Push > Settings.",
     PushReason.NOT_FETCHED: "Once the phone is on again, it can be woken once more.",
+    PushReason.CANCELLED: "Write a new campaign to say it after all.",
     PushReason.REFUSED: "Look under Settings > Wallet cards whether Google accepts your account, then try again.",
 }
 ACCEPTED_BY_APPLE = "accepted"
@@ -109,6 +110,8 @@ def _before_the_card(push: Push) -> list[Step]:
         return [Step("Written on the customer's card", push.sent_at)]
     if push.due_at is not None and push.due_at > (push.retried_at or push.created_at):
         return [Step("Waits until your quiet hours are over", push.due_at, "wait")]
+    if push.due_at is None and push.state == PushState.WAITING:
+        return [Step("Waits until its campaign goes on", None, "wait")]
     return [Step("Is being written on the customer's card", None, "wait")] if push.due_at is not None else []
 
 

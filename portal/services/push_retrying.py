@@ -30,10 +30,12 @@ NEVER_PROMISED = (
     "It was refused when it was asked for, and whoever asked was told. Once the reason is gone, send a new push; "
     "this one stays as it is."
 )
+HELD = "Its campaign is paused. It goes out when the campaign goes on."
 STILL: dict[PushReason, str] = {
     PushReason.EXPIRED: "The time until which it may be shown has passed. Send a new push, with a later time or none.",
     PushReason.NO_INSTALLED_PASS: "The customer still has no card on a phone. It can be tried again once there is one.",
     PushReason.SUPPRESSED: "The customer still gets no pushes. Lift that under Push > Suppressed, then try again.",
+    PushReason.CANCELLED: "Its campaign was cancelled, so nothing of it goes out any more. Send a new push to say it after all.",
     PushReason.FREQUENCY_CAP: "The customer has still had as many pushes within 24 hours as you allow. Try again later.",
 }
 
@@ -45,7 +47,7 @@ def hindrance(push: Push, now: datetime) -> str | None:
     if not push.channels:
         return NEVER_PROMISED
     if push.state == PushState.WAITING:
-        return "It has not gone out yet, and does so by itself."
+        return HELD if push.due_at is None else "It has not gone out yet, and does so by itself."
     reason = push_sending.objection(push, now)
     # What has gone out was counted then.
     if reason is None or (reason is PushReason.FREQUENCY_CAP and push.sent_at is not None):
