@@ -21,6 +21,7 @@ from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 
 from portal import config, create_app, queue
+from portal.config import SettingsError
 from portal.db import in_own_session
 from portal.jobs import schedule, segments
 
@@ -30,7 +31,10 @@ def main() -> None:
     parser.add_argument("--ticker", action="store_true", help="run the ticker instead of a worker")
     parser.add_argument("--importer", action="store_true", help="import segments instead")
     options = parser.parse_args()
-    app = create_app()
+    try:
+        app = create_app()
+    except SettingsError as error:
+        raise SystemExit(f"The portal does not start: {error}") from None
     name = f"{socket.gethostname()}.{os.getpid()}"
     with app.app_context():
         if options.ticker:

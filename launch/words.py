@@ -40,7 +40,7 @@ def _how(exit_code: int | None) -> str:
 
 def last_words(output: str) -> str | None:
     """What a command that failed said to a person, without the trace; None where it was not meant for one."""
-    found = re.findall(r"^(?:Error|[\w.]*SettingsError): (.+)", output, re.MULTILINE)
+    found = re.findall(r"^(?:Error|The portal does not start): (.+)", output, re.MULTILINE)
     return str(found[-1]) if found else None
 
 

@@ -40,6 +40,7 @@ def examine(settings: Settings) -> list[Finding]:
         "Redis": _redis,
         "Ticker": _ticker,
         "Workers": _workers,
+        "Importer": _importer,
         "Sending": _sending,
         "Klaviyo app": _klaviyo_app,
         "Klaviyo": _klaviyo,
@@ -116,6 +117,12 @@ def _workers(settings: Settings) -> tuple[bool, str]:
             f"{alive} running, PORTAL_WORKERS says {settings.workers}. Make them equal: it divides the rate limit.",
         )
     return True, f"{alive} running."
+
+
+def _importer(_settings: Settings) -> tuple[bool, str]:
+    if not status.count_alive("importer", utcnow()):
+        return False, "not running, so that segments stay as they are. Start `python worker.py --importer`."
+    return True, "running."
 
 
 def _sending(_settings: Settings) -> tuple[bool, str]:

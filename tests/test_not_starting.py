@@ -109,3 +109,13 @@ def test_make_names_the_version_of_a_python_that_is_too_old(tmp_path: Path) -> N
     assert [line for line in done.stderr.splitlines() if not line.startswith("make")] == [
         f"Python 3.11 or newer is needed; {old} is 3.9. Install a newer one, or name it: make PYTHON=/path/to/python run"
     ]
+
+
+@pytest.mark.parametrize("command", [("worker.py",), ("-m", "flask", "--app", "wsgi", "doctor")])
+def test_in_production_a_process_without_secrets_refuses_to_start_in_one_line(
+    env: dict[str, str], command: tuple[str, ...]
+) -> None:
+    done = run({**env, "PORTAL_ENV": "production"}, (sys.executable, *command))
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "PORTAL_SECRET_KEY" in done.stderr

@@ -70,6 +70,7 @@ class Panel:
     ticker_seen_seconds: float | None
     workers: int
     workers_seen_seconds: float | None
+    importer_seen_seconds: float | None
     caught_up: tuple[datetime, datetime] | None
     running: bool
     segments_selected: int
@@ -141,6 +142,7 @@ def panel(merchant_id: int, now: datetime) -> Panel:
         ticker_seen_seconds=_alive("ticker", now)[1],
         workers=workers,
         workers_seen_seconds=workers_seen,
+        importer_seen_seconds=_alive("importer", now)[1],
         caught_up=_caught_up(connection, now),
         running=bool(waiting or swept or current.under_way or any(minute.delivered for minute in minutes[-2:])),
         segments_selected=selected,

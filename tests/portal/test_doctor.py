@@ -48,3 +48,10 @@ def test_what_is_left_of_redis_ticker_and_workers_decides_whether_anything_is_se
     assert (found["Redis"].ok, found["Ticker"].ok, found["Workers"].ok) == (redis, "ticker" in alive, "worker" in alive)
     others = [finding.text for subject, finding in found.items() if subject != "Sending"]
     assert not [text for text in others if "sent" in text or "go out" in text], "said once, of all three together"
+
+
+@pytest.mark.parametrize("alive", [(), ("importer",)])
+def test_an_importer_that_is_missing_is_told(app: Flask, settings: Settings, alive: tuple[str, ...]) -> None:
+    found = _findings(app, settings, redis=True, alive=alive)["Importer"]
+    assert found.ok is bool(alive)
+    assert ("worker.py --importer" in found.text) is not found.ok
