@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 
 from portal.db import transaction, utcnow
 from portal.errors import InvalidError
-from portal.services import activity, catalogue, outbox, tracing
+from portal.services import activity, catalogue, finding, outbox, tracing
 from portal.web import (
     Feedback,
     carry_over,
@@ -73,10 +73,11 @@ def _log() -> dict[str, Any]:
 def trace() -> ResponseReturnValue:
     """Why did this customer not get it?"""
     asked = request.args.get("customer", "").strip()
-    customer = tracing.find(merchant_id(), asked) if asked else None
+    customer, candidates = finding.find(merchant_id(), asked)
     return render_template(
         "activity/trace.html",
         asked=asked,
+        candidates=candidates,
         trace=tracing.trace(customer) if customer else None,
         metrics={entry.type: entry.metric for entry in catalogue.RECORDED.values()},
     )

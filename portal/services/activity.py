@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import joinedload
 
-from portal.db import LARGEST_ID, db
+from portal.db import LARGEST_ID, db, one_of
 from portal.errors import InvalidError, NotFoundError
 from portal.klaviyo import bodies
 from portal.models import Call, Customer, Delivery, DeliveryState, Event, Unsent, in_state
@@ -132,17 +132,21 @@ def detail(merchant_id: int, event_id: int) -> Detail:
     if found is None:
         raise NotFoundError("There is no such event.")
     event, delivery = found
-    tries: Sequence[Call] = ()
-    if delivery is not None and delivery.call_ids:
-        tries = db.session.scalars(select(Call).where(Call.id.in_(delivery.call_ids)).order_by(Call.id)).all()
     return Detail(
         row=Row(event, delivery, event.customer),
-        tries=tries,
+        tries=tries_of([delivery] if delivery else []).get(event.id, []),
         tries_unrecorded=_unrecorded(delivery),
-        request_body=_pretty(delivery),
+        request_body=request_of(delivery),
         unsent_sentence=explain_unsent(event) if delivery is None else None,
         waits_behind=_earlier(delivery) if delivery is not None and delivery.state == DeliveryState.PENDING else None,
     )
+
+
+def tries_of(deliveries: Sequence[Delivery]) -> dict[int, list[Call]]:
+    """By delivery, the calls that carried it, oldest first."""
+    wanted = sorted({call_id for delivery in deliveries for call_id in delivery.call_ids})
+    calls = {call.id: call for call in db.session.scalars(select(Call).where(one_of(Call.id, wanted)))}
+    return {each.id: [calls[call_id] for call_id in each.call_ids if call_id in calls] for each in deliveries}
 
 
 def _earlier(delivery: Delivery) -> int | None:
@@ -174,7 +178,8 @@ def _unrecorded(delivery: Delivery | None) -> int:
     return max(0, delivery.tries - under_way - len(delivery.call_ids))
 
 
-def _pretty(delivery: Delivery | None) -> str:
+def request_of(delivery: Delivery | None) -> str:
+    """What is sent for it, as a person reads it."""
     if delivery is None:
         return ""
     return json.dumps(json.loads(bodies.single(delivery.profile, delivery.payload)), indent=2, ensure_ascii=False)

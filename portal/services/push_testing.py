@@ -9,12 +9,9 @@ from sqlalchemy import select
 
 from portal.db import db
 from portal.models import Customer, PushRules, PushSuppression
-from portal.services import customers, directory, editing
+from portal.services import editing, finding
 from portal.services.customers import NAMES
 from portal.services.pushing import wallets_of
-
-# More names than these say nothing; write more of one.
-MOST_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -31,12 +28,8 @@ class Recipient:
 
 
 def recipient(merchant_id: int, sought: str) -> Recipient:
-    """By an exact identifier, else by how a name or an address begins, where that is one person only."""
-    exact = customers.search(merchant_id, sought, limit=1) if sought else []
-    found = exact or (directory.page(merchant_id, sought=sought).customers if sought else [])
-    if len(found) != 1:
-        return Recipient(None, found[:MOST_SHOWN])
-    return about(merchant_id, found[0])
+    customer, candidates = finding.find(merchant_id, sought)
+    return about(merchant_id, customer) if customer else Recipient(None, candidates)
 
 
 def about(merchant_id: int, customer: Customer) -> Recipient:

@@ -4,26 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import select
 
-from portal.db import db
+from portal.db import db, utcnow
 from portal.models import (
+    Assignment,
+    Call,
+    Campaign,
+    Card,
     Customer,
     Delivery,
+    Device,
     Event,
+    GoogleCard,
     ProfileSync,
     Push,
-    PushReason,
-    PushState,
+    PushSuppression,
+    Registration,
     Segment,
     SegmentMember,
     is_member,
 )
-from portal.services import activity, connecting, customers
-from portal.services.push_reports import REASONS
+from portal.services import activity, push_reports, suppressing, verdicts
+from portal.services.push_reports import Report
 
 MOST = 20
+# Of the newest pushes, with every step.
+DETAILED = 3
+
+
+@dataclass(frozen=True)
+class TracedEvent:
+    """An event with every try to tell Klaviyo of it, and what was sent."""
+
+    row: activity.Row
+    tries: Sequence[Call]
+    request: str
+    unsent_sentence: str | None
 
 
 @dataclass(frozen=True)
@@ -31,33 +50,65 @@ class Trace:
     """`verdict` says in one sentence what stopped it, or that nothing did."""
 
     customer: Customer
-    verdict: str
-    events: Sequence[activity.Row]
-    pushes: Sequence[Push]
+    verdict: verdicts.Verdict
+    events: Sequence[TracedEvent]
     profile: ProfileSync | None
     segments: Sequence[str]
+    campaigns: Sequence[tuple[Assignment, Campaign]]
+    pushes: Sequence[Push]
+    reports: dict[int, Report]
+    iphones: Sequence[tuple[Registration, Device]]
+    google: GoogleCard | None
+    suppression: PushSuppression | None
 
 
-def find(merchant_id: int, text: str) -> Customer | None:
-    return next(iter(customers.search(merchant_id, text, limit=1)), None)
+def trace(customer: Customer, now: datetime | None = None) -> Trace:
+    """Each list newest first."""
+    events = _events(customer)
+    pushes = _pushes(customer)
+    reports = {push.id: push_reports.report(push) for push in pushes[:DETAILED]}
+    facts = verdicts.Facts(
+        customer=customer,
+        event=next((each.row for each in events if each.row.event.type != verdicts.OUTCOME), None),
+        push=reports[pushes[0].id] if pushes else None,
+        assignment=next(iter(_campaigns(customer)), None),
+        profile=db.session.get(ProfileSync, customer.id),
+        suppression=suppressing.of(customer.merchant_id, customer.id),
+    )
+    return Trace(
+        customer=customer,
+        verdict=verdicts.verdict(facts, now or utcnow()),
+        events=events,
+        profile=facts.profile,
+        segments=_segments(customer),
+        campaigns=_campaigns(customer),
+        pushes=pushes,
+        reports=reports,
+        iphones=_iphones(customer),
+        google=_google(customer),
+        suppression=facts.suppression,
+    )
 
 
-def trace(customer: Customer) -> Trace:
-    """Newest first."""
-    events = [
-        activity.Row(event, delivery, customer)
-        for event, delivery in db.session.execute(
-            select(Event, Delivery)
-            .outerjoin(Delivery, Delivery.id == Event.id)
-            .where(Event.customer_id == customer.id)
-            .order_by(Event.id.desc())
-            .limit(MOST)
+def _events(customer: Customer) -> list[TracedEvent]:
+    query = select(Event, Delivery).outerjoin(Delivery, Delivery.id == Event.id)
+    newest = query.where(Event.customer_id == customer.id).order_by(Event.id.desc()).limit(MOST)
+    rows = [activity.Row(event, delivery, customer) for event, delivery in db.session.execute(newest)]
+    tries = activity.tries_of([row.delivery for row in rows if row.delivery is not None])
+    return [
+        TracedEvent(
+            row,
+            tries.get(row.event.id, []),
+            activity.request_of(row.delivery),
+            activity.explain_unsent(row.event) if row.delivery is None else None,
         )
+        for row in rows
     ]
+
+
+def _pushes(customer: Customer) -> Sequence[Push]:
     query = select(Push).where(Push.customer_id == customer.id).order_by(Push.id.desc()).limit(MOST)
-    pushes = db.session.scalars(query).all()
-    profile = db.session.get(ProfileSync, customer.id)
-    return Trace(customer, _verdict(customer, events, pushes, profile), events, pushes, profile, _segments(customer))
+    return db.session.scalars(query).all()
 
 
 def _segments(customer: Customer) -> Sequence[str]:
@@ -70,36 +121,30 @@ def _segments(customer: Customer) -> Sequence[str]:
     return db.session.scalars(query).all()
 
 
-def _verdict(
-    customer: Customer, events: Sequence[activity.Row], pushes: Sequence[Push], profile: ProfileSync | None
-) -> str:
-    if pushes and (said := _of_push(pushes[0])):
-        return said
-    connection = connecting.connection_of(customer.merchant_id)
-    if connection is None or not connection.is_connected:
-        return "Klaviyo is not connected, so no flow hears of this customer. Connect it under Settings > Integrations."
-    if not customer.reachable:
-        return "Klaviyo cannot be told of this customer: there is neither an email address nor a phone number."
-    if profile is not None and profile.problem:
-        return f"Klaviyo refused the customer's profile: {profile.problem}"
-    if events and events[0].state == "failed" and events[0].delivery is not None:
-        return f"The last event did not reach Klaviyo: {events[0].delivery.reason}"
-    if events and events[0].state == activity.NOT_SENT:
-        return activity.explain_unsent(events[0].event)
-    if events and events[0].state == "waiting":
-        return "The last event still waits for Klaviyo; it goes out by itself."
-    if not pushes:
-        return (
-            "Nothing has stopped it here: no push was asked for. See in Klaviyo whether a flow took this customer in."
-        )
-    return "Nothing has stopped it: the last push was delivered."
+def _campaigns(customer: Customer) -> list[tuple[Assignment, Campaign]]:
+    query = (
+        select(Assignment, Campaign)
+        .join(Campaign, Campaign.id == Assignment.campaign_id)
+        .where(Assignment.customer_id == customer.id)
+        .order_by(Assignment.assigned_at.desc(), Assignment.campaign_id.desc())
+        .limit(MOST)
+    )
+    return [(assignment, campaign) for assignment, campaign in db.session.execute(query)]
 
 
-def _of_push(push: Push) -> str | None:
-    if push.state in (PushState.SKIPPED, PushState.FAILED) and push.reason:
-        return f"The last push was not shown. {REASONS[PushReason(push.reason)]}"
-    if push.state == PushState.SENT:
-        return "The last push is on its way: the phone has not fetched the card yet, and is woken again."
-    if push.state == PushState.WAITING:
-        return "The last push waits to be written on the card; in quiet hours, until they end."
-    return None
+def _iphones(customer: Customer) -> list[tuple[Registration, Device]]:
+    query = (
+        select(Registration, Device)
+        .join(Device, Device.id == Registration.device_id)
+        .join(Card, Card.id == Registration.card_id)
+        .where(Card.customer_id == customer.id)
+        .order_by(Registration.registered_at.desc())
+        .limit(MOST)
+    )
+    return [(registration, device) for registration, device in db.session.execute(query)]
+
+
+def _google(customer: Customer) -> GoogleCard | None:
+    query = select(GoogleCard).join(Card, Card.id == GoogleCard.card_id).where(Card.customer_id == customer.id)
+    found: GoogleCard | None = db.session.scalar(query)
+    return found
