@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -52,9 +53,9 @@ def _wait(under_way: dict[Future[None], Claim], stopping: threading.Event) -> No
             return
 
 
-def claim_due(under_way: object = ()) -> list[Claim]:
+def claim_due(under_way: Iterable[Claim] = ()) -> list[Claim]:
     """What is due, as far as there is room for it."""
-    claims: list[Claim] = list(under_way)  # type: ignore[call-overload]
+    claims = list(under_way)
     room = AT_ONCE - len(claims)
     if room <= 0:
         return []

@@ -218,9 +218,6 @@ def count_waiting(merchant_id: int) -> int:
     return db.session.scalar(query) or 0
 
 
-prepare_disconnect = count_waiting
-
-
 def disconnect(merchant_id: int, actor: str) -> None:
     """Forget the access at once; a job revokes it at Klaviyo. Modules and choices stay as they are."""
     connection = connection_of(merchant_id, lock=True)

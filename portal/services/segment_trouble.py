@@ -18,7 +18,6 @@ NO_SCOPE = (
     "Disconnect and connect again, and allow everything that is asked for."
 )
 LOST = f"Klaviyo no longer accepts our access. {KEPT} Reconnect to continue."
-STOPPED = "The import was interrupted, and goes on where it stopped."
 
 
 class Kind(StrEnum):
