@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from portal.db import db
+from portal.db import db, utcnow
 from portal.errors import UnavailableError
 from portal.models import Card, CardDesign, CardLink, Customer, Merchant
 from portal.models.card_number import in_groups
@@ -53,9 +53,9 @@ def dress(card: Card) -> Dressed:
 
 
 def pkpass(card: Card) -> bytes:
-    """The signed file. Raises `UnavailableError` where the merchant has no certificate, or one that phones would refuse."""
+    """The signed file. Raises `UnavailableError` where the merchant has no certificate, or one that has ended: phones refuse it."""
     certificate = wallet_accounts.apple_certificate(card.merchant_id)
-    if certificate is None:
+    if certificate is None or certificate.not_after <= utcnow():
         raise UnavailableError(NO_CERTIFICATE, retry_after=3600)
     dressed = dress(card)
     try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from portal.models import CardDesign
+from portal.db import db
+from portal.models import CardDesign, GoogleClass, Merchant
 from portal.models.card_number import in_groups
 from portal.services import card_links
 from portal.services.apple_cards import Dressed, points
@@ -11,7 +12,12 @@ from portal.wallet.google import Barcode, Link, LoyaltyClass, LoyaltyObject, Poi
 
 
 def class_id(issuer: Issuer, merchant_id: int) -> str:
-    return resource_id(issuer.issuer_id, f"programme-{merchant_id}")
+    """What Google has it as, or will. The moment when the merchant was made tells apart two portals that share an issuer."""
+    known = db.session.get(GoogleClass, merchant_id)
+    if known is not None and known.class_id.startswith(f"{issuer.issuer_id}."):
+        return known.class_id
+    made_at = db.session.get_one(Merchant, merchant_id).created_at
+    return resource_id(issuer.issuer_id, f"programme-{merchant_id}-{made_at:%Y%m%d%H%M%S%f}")
 
 
 def object_id(issuer: Issuer, serial: str) -> str:

@@ -35,10 +35,10 @@ def apple_certificate(merchant_id: int) -> PassCertificate | None:
 
 
 def portal_certificate() -> PassCertificate | None:
-    """The one of the settings, for every merchant who brings none."""
+    """The one of the settings, for every merchant who brings none; also when it has ended: phones still have its cards."""
     settings = config.current()
     try:
-        return _from_settings(settings.apple_pass_certificate, settings.apple_intermediate)
+        return _from_settings(settings.apple_pass_certificate, settings.apple_intermediate, ended_too=True)
     except WalletError:  # `flask doctor` says what is wrong with it
         return None
 
@@ -46,15 +46,15 @@ def portal_certificate() -> PassCertificate | None:
 def check_portal_certificate() -> PassCertificate | None:
     """None where none is set. Raises a `WalletError` that says what is wrong with it."""
     settings = config.current()
-    return _from_settings(settings.apple_pass_certificate, settings.apple_intermediate)
+    return _from_settings(settings.apple_pass_certificate, settings.apple_intermediate, ended_too=False)
 
 
 @lru_cache(maxsize=4)
-def _from_settings(certificate: str, intermediate: str) -> PassCertificate | None:
+def _from_settings(certificate: str, intermediate: str, *, ended_too: bool) -> PassCertificate | None:
     if not certificate:
         return None
     above = [intermediate.encode()] if intermediate else []
-    return read_certificate([certificate.encode()], intermediates=above)
+    return read_certificate([certificate.encode()], intermediates=above, ended_too=ended_too)
 
 
 @lru_cache(maxsize=1_000)

@@ -57,8 +57,9 @@ def bring_certificate(merchant_id: int, files: Sequence[bytes], password: str, b
             files,
             password,
             intermediates=[intermediate.encode()] if intermediate else [],
-            # Cards on phones could not be updated with one for another pass type.
+            # Cards on phones could not be updated with one for another pass type or team.
             pass_type_id=last.pass_type_id if last else None,
+            team_id=last.team_id if last else None,
         )
     except WalletError as error:
         raise InvalidError(error.message, field="files", code=error.code) from error

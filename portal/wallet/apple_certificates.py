@@ -62,16 +62,18 @@ def read_certificate(
     pass_type_id: str | None = None,
     team_id: str | None = None,
     now: datetime | None = None,
+    ended_too: bool = False,
 ) -> PassCertificate:
     """What a merchant uploads, in any of the forms Apple and Keychain Access give it. Raises a `CertificateError`.
 
     `files` are .p12, .pem, .cer or .key; `intermediates` are those at hand already. A certificate that replaces another
-    must be for the same `pass_type_id`, or installed cards could not be updated.
+    must be for the same `pass_type_id` and `team_id`, or installed cards could not be updated. With `ended_too` its end is
+    no reason to refuse it: nothing can be signed then, and phones go on reporting.
     """
     found = open_files(files, password)
     above = [*found.certificates, *open_files(intermediates, "").certificates]
     try:
-        checked = _check(found, above, now or datetime.now(UTC))
+        checked = _check(found, above, now or datetime.now(UTC), ended_too=ended_too)
     # A certificate is read piece by piece, and a damaged piece shows late.
     except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
         raise unreadable() from None
@@ -80,9 +82,11 @@ def read_certificate(
     return checked
 
 
-def _check(found: Found, above: list[x509.Certificate], now: datetime) -> PassCertificate:
+def _check(found: Found, above: list[x509.Certificate], now: datetime, *, ended_too: bool) -> PassCertificate:
     certificate, key = _pair(found)
     _check_purpose(certificate)
+    if ended_too:
+        now = min(now, certificate.not_valid_after_utc)
     _check_dates(certificate, now)
     return PassCertificate.stored(
         certificate_pem=_pem(certificate),

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from flask import Flask
 
 from launch import ports
-from portal import doctor, queue
+from portal import create_app, doctor, queue
 from portal.config import Settings
 from portal.db import db, transaction, utcnow
 from portal.models import Heartbeat
+from sandbox.apple.authority import Authority
 
 NOTHING_LOST = "Events are kept, and nothing is lost."
 
@@ -55,3 +57,43 @@ def test_an_importer_that_is_missing_is_told(app: Flask, settings: Settings, ali
     found = _findings(app, settings, redis=True, alive=alive)["Importer"]
     assert found.ok is bool(alive)
     assert ("worker.py --importer" in found.text) is not found.ok
+
+
+def _without_its_key(authority: Authority) -> dict[str, str]:
+    mine, other = (authority.issue_pass_certificate().decode().partition("-----BEGIN PRIVATE") for _ in range(2))
+    return {"apple_pass_certificate": mine[0] + other[1] + other[2]}
+
+
+def _ended(authority: Authority) -> dict[str, str]:
+    return {"apple_pass_certificate": authority.issue_pass_certificate(days=-1).decode()}
+
+
+def _ends_soon(authority: Authority) -> dict[str, str]:
+    return {"apple_pass_certificate": authority.issue_pass_certificate(days=20).decode()}
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("subject", "broken", "words"),
+    [
+        ("Apple Wallet", _without_its_key, "does not belong to this certificate"),
+        ("Apple Wallet", _ended, "PORTAL_APPLE_PASS_CERTIFICATE: The certificate ended on"),
+        ("Apple Wallet", _ends_soon, "ends in 19 days"),
+        ("Google Wallet", lambda _: {"google_service_account": "{"}, "PORTAL_GOOGLE_SERVICE_ACCOUNT: "),
+        ("Google Wallet", lambda _: {"google_issuer_id": ""}, "PORTAL_GOOGLE_ISSUER_ID is not"),
+    ],
+)
+def test_an_account_at_apple_or_google_that_cannot_work_is_named_with_the_remedy(
+    settings: Settings,
+    apple_authority: Authority,
+    subject: str,
+    broken: Callable[[Authority], dict[str, str]],
+    words: str,
+) -> None:
+    spoiled = replace(settings, **broken(apple_authority))  # type: ignore[arg-type]
+    with create_app(spoiled).app_context():
+        (found,) = (each for each in doctor.examine(spoiled) if each.subject == subject)
+        db.session.remove()
+        db.engine.dispose()
+    assert not found.ok
+    assert words in found.text

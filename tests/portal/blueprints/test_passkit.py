@@ -5,18 +5,20 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 from werkzeug.http import http_date
 from werkzeug.test import TestResponse
 
-from portal.db import db
+from portal.db import db, utcnow
 from portal.models import Card, Customer, Device, DeviceComplaint, Event, Registration
 from portal.services import passkit
 from sandbox.apple.authority import PASS_TYPE
@@ -241,6 +243,26 @@ def test_a_phone_that_has_fetched_is_not_woken_any_more(
     with app.app_context():
         assert db.session.scalars(select(Registration.fetched_version)).one() == int(tag)
         assert db.session.scalars(select(Device.due_at)).one() is None
+
+
+def test_when_the_certificate_has_ended_no_card_is_handed_out_and_phones_are_heard_all_the_same(
+    app: Flask, wallet: Wallet, card: Card
+) -> None:
+    wallet.register()
+    with time_machine.travel(utcnow() + timedelta(days=800)):
+        assert wallet.fetch().status_code == 503
+        assert wallet.fetch(card.modified_at).status_code == 304
+        assert wallet.unregister().status_code == 200
+    assert _told(app) == ["card_installed", "card_uninstalled"]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_phone_that_registers_a_thousand_times_is_one_phone_with_one_card(app: Flask, wallet: Wallet) -> None:
+    statuses = Counter(wallet.register(f"{number:064x}").status_code for number in range(1_000))
+    # It is asked to wait where it is faster than a whole network of phones may be.
+    assert (statuses[201], set(statuses) - {200, 429}) == (1, {201})
+    assert (_count(app, Registration), _count(app, Device)) == (1, 1)
+    assert _told(app) == ["card_installed"]
 
 
 # --- complaints ----------------------------------------------------------------------------------

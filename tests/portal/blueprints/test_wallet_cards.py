@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from portal.db import db, utcnow
 from portal.models import AppleCertificate
 from portal.services import wallet_accounts, wallet_setup
-from sandbox.apple.authority import Authority
+from sandbox.apple.authority import PASS_TYPE, TEAM, Authority
 from tests import factories
 from tests.factories import Shop
 
@@ -71,6 +71,30 @@ def test_a_key_of_another_certificate_is_refused(owner: FlaskClient, apple_autho
     other = apple_authority.issue_pass_certificate()
     key = other[other.index(b"-----BEGIN PRIVATE") :]
     assert "does not belong to this certificate" in _upload(owner, certificate, key).text
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"days": -1}, "The certificate ended on"),
+        ({"team": "ZZZZZZZZZZ"}, "This certificate is for the team ZZZZZZZZZZ"),
+        ({"pass_type": "pass.com.example.other"}, "This certificate is for the pass type pass.com.example.other"),
+    ],
+    ids=["ended", "another team", "another pass type"],
+)
+def test_a_successor_that_could_not_update_cards_on_phones_is_refused_and_the_last_one_stays(
+    app: Flask, owner: FlaskClient, merchant: Shop, apple_authority: Authority, changes: dict[str, Any], words: str
+) -> None:
+    above = apple_authority.intermediate_file.read_bytes()
+    assert _upload(owner, apple_authority.issue_pass_certificate(), above).status_code == 303
+    answer = _upload(owner, apple_authority.issue_pass_certificate(**changes), above)
+    assert answer.status_code == 422
+    assert words in answer.text
+    with app.app_context():
+        used = wallet_accounts.apple_certificate(merchant.id)
+        assert used is not None
+        assert (used.pass_type_id, used.team_id) == (PASS_TYPE, TEAM)
+        assert used.not_after > utcnow()
 
 
 def test_a_member_looks_and_does_not_change(app: Flask, client: FlaskClient, merchant: Shop) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,8 +11,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from portal.db import db, transaction, utcnow
-from portal.models import Card, Customer, Event, GoogleCard
-from portal.services import google_cards, google_saving
+from portal.models import Card, Customer, Event, GoogleCard, GoogleClass, Merchant
+from portal.services import google_cards, google_face, google_saving, wallet_accounts
 from portal.wallet.google import Callback, Happened, Holding
 from tests import factories
 from tests.factories import Shop
@@ -74,3 +75,26 @@ def test_a_callback_that_google_did_not_sign_is_refused(
     answer = client.post(f"/google-wallet/callback/{merchant.id}", data=body)
     assert (answer.status_code, answer.data) == (400, b"")
     assert _events(app) == []
+
+
+def test_two_portals_and_two_merchants_can_share_one_issuer(app: Flask, merchant: Shop) -> None:
+    other = factories.make_shop(app, "Harbor Bakery")
+    with app.app_context():
+        issuer = wallet_accounts.google_issuer(merchant.id)
+        assert issuer is not None
+        names = {google_face.class_id(issuer, shop.id) for shop in (merchant, other)}
+        with transaction():  # the same number in another portal
+            db.session.get_one(Merchant, merchant.id).created_at += timedelta(microseconds=1)
+        names.add(google_face.class_id(issuer, merchant.id))
+    assert len(names) == 3
+
+
+def test_a_programme_that_google_has_keeps_its_id_until_there_is_another_issuer(app: Flask, merchant: Shop) -> None:
+    with app.app_context():
+        issuer = wallet_accounts.google_issuer(merchant.id)
+        assert issuer is not None
+        kept = f"{issuer.issuer_id}.programme-of-old"
+        with transaction():
+            db.session.add(GoogleClass(merchant_id=merchant.id, class_id=kept, digest="known"))
+        assert google_face.class_id(issuer, merchant.id) == kept
+        assert google_face.class_id(replace(issuer, issuer_id="99"), merchant.id).startswith("99.programme-")

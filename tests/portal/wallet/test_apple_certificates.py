@@ -108,6 +108,14 @@ def test_each_unusable_upload_has_an_answer_of_its_own(code: str) -> None:
     assert refused.value.message.endswith(".")
 
 
+def test_one_that_has_ended_can_be_read_where_only_its_name_matters() -> None:
+    ended = AUTHORITY.issue(days=399)
+    read = read_certificate(_with_key(ended), ended_too=True)
+    assert (read.pass_type_id, read.not_after) == (PASS_TYPE, ended.certificate.not_valid_after_utc)
+    with pytest.raises(CertificateError):
+        read_certificate([ended.pem, MINE.key_pem(), ABOVE.pem], ended_too=True)
+
+
 def test_a_protected_key_without_its_password_asks_for_it() -> None:
     with pytest.raises(CertificateError) as refused:
         read_certificate([MINE.pem, MINE.key_pem("secret"), ABOVE.pem])
