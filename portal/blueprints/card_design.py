@@ -87,8 +87,10 @@ def save() -> ResponseReturnValue:
 @bp.post("/versions/<int:number>/restore")
 @owner_required
 def restore(number: int) -> ResponseReturnValue:
+    """Number 0 is the look of a new shop."""
     change = partial(designing.restore, merchant_id(), number)
-    return _to_index(_write(change, "card design restored", f", as version {number} was"))
+    as_it_was = f", as version {number} was" if number else ", as for a new shop"
+    return _to_index(_write(change, "card design restored", as_it_was))
 
 
 def _write(change: Callable[..., CardDesign | None], deed: str, detail: str = "") -> CardDesign | None:

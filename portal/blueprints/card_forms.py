@@ -15,15 +15,16 @@ from wtforms.validators import Length, StopValidation, ValidationError
 
 from portal.db import LARGEST_ID
 from portal.services import card_sample
-from portal.services.designing import MOST_LINKS, SLOTS, Draft
+from portal.services.designing import LONGEST_PLACE_TEXT, MOST_LINKS, MOST_PLACES, SLOTS, Draft
 from portal.services.push_orders import public_address
 from portal.services.values import plain
 
 COLOURS = ("background", "foreground", "label")
 LABELS = ("balance_label", "tier_label", "next_tier_label", "next_reward_label")
 TEXTS = (*COLOURS, "organisation", "logo_text", *LABELS, "balance_message")
-BLANK_LINKS = 3
+BLANK_ROWS = {"links": 3, "places": 1}
 LONGEST_URL = 2_000
+WHERE = "Enter latitude and longitude as a map shows them, such as 55.6761, 12.5683."
 
 
 class ColourField(StringField):
@@ -36,6 +37,31 @@ class ColourField(StringField):
 
     def _value(self) -> str:
         return str(self.raw_data[0]) if self.raw_data else str(self.data or "")
+
+
+class PlaceField(StringField):
+    """`data` is latitude and longitude, or None; what was typed stays in the field."""
+
+    data: Any
+
+    def process_formdata(self, valuelist: Sequence[str]) -> None:
+        typed = valuelist[0].strip() if valuelist else ""
+        self.data = _place(typed) if typed else None
+
+    def _value(self) -> str:
+        if self.raw_data:
+            return str(self.raw_data[0])
+        return ", ".join(str(number) for number in self.data or ())
+
+
+def _place(typed: str) -> tuple[float, float]:
+    try:
+        latitude, longitude = (float(part) for part in typed.split(","))
+    except ValueError:
+        raise ValueError(WHERE) from None
+    if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
+        raise ValueError(f"This lies outside the map. {WHERE}")
+    return round(latitude, 6), round(longitude, 6)
 
 
 def words_needed(_form: Form, field: Field) -> None:
@@ -72,6 +98,15 @@ class LinkRow(Form):
             raise ValidationError(f"The address {error}.") from error
 
 
+class PlaceRow(Form):
+    place = PlaceField("Where")
+    text = _text("Text on the lock screen", LONGEST_PLACE_TEXT, words_or_nothing)
+
+    def validate_place(self, field: Field) -> None:
+        if self.text.data and not (field.raw_data and field.raw_data[0].strip()):
+            raise ValidationError(f"Where is it? {WHERE} Or empty its text to remove it.")
+
+
 class CardForm(FlaskForm):
     based_on = HiddenField()
     background = ColourField("Background")
@@ -90,6 +125,7 @@ class CardForm(FlaskForm):
     icon_id, logo_id, strip_id = HiddenField(), HiddenField(), HiddenField()
     remove_icon, remove_logo, remove_strip = (BooleanField("Remove this picture") for _ in SLOTS)
     links = FieldList(FormField(LinkRow), max_entries=MOST_LINKS)
+    places = FieldList(FormField(PlaceRow), max_entries=MOST_PLACES)
 
     def validate_balance_message(self, field: Field) -> None:
         if field.data and field.data.count("%@") != 1:
@@ -97,19 +133,22 @@ class CardForm(FlaskForm):
                 "Write %@ once, where the new number of points goes, or leave it empty to say nothing."
             )
 
-    def rows(self) -> Iterator[LinkRow]:
-        for entry in self.links:
+    def rows(self, name: str) -> Iterator[Form]:
+        """Of `links` or of `places`."""
+        for entry in self[name]:
             yield entry.form
 
     def wrong(self) -> list[Field]:
         """The fields that have something to say, in their order."""
-        own = [field for field in self if field.name not in ("links", "csrf_token")]
-        return [field for field in (*own, *(field for row in self.rows() for field in row)) if field.errors]
+        own = [field for field in self if field.name not in (*BLANK_ROWS, "csrf_token")]
+        inside = [field for name in BLANK_ROWS for row in self.rows(name) for field in row]
+        return [field for field in (*own, *inside) if field.errors]
 
     def add_blank(self) -> None:
-        used = sum(1 for row in self.rows() if row.label.data or row.url.data)
-        while len(self.links) < min(MOST_LINKS, used + BLANK_LINKS):
-            self.links.append_entry()
+        for name, blank in BLANK_ROWS.items():
+            used = sum(1 for row in self.rows(name) if any(field.data or field.errors for field in row))
+            while len(self[name]) < min(self[name].max_entries, used + blank):
+                self[name].append_entry()
 
     # --- pictures ---
 
@@ -138,15 +177,24 @@ class CardForm(FlaskForm):
         wrong = {field.name for field in self.wrong()}
         texts: dict[str, Any] = {name: self[name].data for name in TEXTS if name not in wrong}
         pictures: dict[str, Any] = {f"{slot}_id": self.picture_id(slot) for slot in SLOTS}
-        rows = [row for row in self.rows() if row.label.data and not row.label.errors and not row.url.errors]
-        links = tuple((row.label.data, row.url.data) for row in rows)
-        return replace(present, **texts, **pictures, links=links)
+        links = tuple((row["label"].data, row["url"].data) for row in self._filled("links", "label"))
+        places = [_location(*row["place"].data, row["text"].data) for row in self._filled("places", "place")]
+        return replace(present, **texts, **pictures, links=links, locations=places)
+
+    def _filled(self, name: str, main: str) -> list[Form]:
+        return [row for row in self.rows(name) if row[main].data and not any(field.errors for field in row)]
+
+
+def _location(latitude: float, longitude: float, text: str) -> dict[str, Any]:
+    """As a design keeps it."""
+    return {"latitude": latitude, "longitude": longitude, "text": text}
 
 
 def form_of(draft: Draft, number: int) -> CardForm:
     """Filled with a design as it is."""
     names = (*TEXTS, *(f"{slot}_id" for slot in SLOTS))
-    links = [{"label": label, "url": url} for label, url in draft.links]
-    return CardForm(
-        formdata=None, data={**{name: getattr(draft, name) for name in names}, "links": links, "based_on": number}
-    )
+    rows = {
+        "links": [{"label": label, "url": url} for label, url in draft.links],
+        "places": [{"place": (each["latitude"], each["longitude"]), "text": each["text"]} for each in draft.locations],
+    }
+    return CardForm(formdata=None, data={name: getattr(draft, name) for name in names} | rows | {"based_on": number})

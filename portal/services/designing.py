@@ -22,6 +22,9 @@ from portal.wallet.google import REQUESTS_PER_SECOND
 
 SLOTS = tuple(slot.file for slot in Slot)
 MOST_LINKS = 8
+# Apple's limit and Google's.
+MOST_PLACES, LONGEST_PLACE_TEXT = 10, 80
+USUAL = 0
 KEPT_UNUSED = timedelta(days=1)
 
 
@@ -85,9 +88,10 @@ def save(merchant_id: int, draft: Draft, based_on: int, by: str) -> CardDesign |
 
 
 def restore(merchant_id: int, number: int, by: str) -> CardDesign | None:
-    """An older version as the next one; None where the last looks like it. Raises `NotFoundError`."""
+    """An older version as the next one, or the usual look; None where the last looks like it. Raises `NotFoundError`."""
     query = select(CardDesign).where(CardDesign.merchant_id == merchant_id, CardDesign.number == number)
-    older = db.session.scalar(query)
+    usual = card_designs.usual(db.session.get_one(Merchant, merchant_id)) if number == USUAL else None
+    older = usual or db.session.scalar(query)
     if older is None:
         raise NotFoundError("There is no such version.")
     last, draft = newest(merchant_id), draft_of(older)

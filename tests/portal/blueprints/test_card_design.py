@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +17,9 @@ from werkzeug.test import TestResponse, encode_multipart
 
 from portal.db import db, transaction, utcnow
 from portal.models import AuditEntry, CardDesign, CardLink, CardPicture
-from portal.services import card_sample, designing
+from portal.services import card_designs, card_sample, designing, google_face, wallet_accounts
+from portal.services.apple_cards import dress, store_card
+from portal.wallet.apple_pass import pass_json
 from tests import factories
 from tests.factories import Shop
 from tests.portal.blueprints import pages
@@ -105,6 +108,50 @@ def test_an_older_version_is_restored_as_the_newest_one(app: Flask, owner: Flask
         assert (newest.action, newest.detail) == ("card design restored", "version 3, as version 1 was")
 
 
+def test_the_look_of_a_new_shop_can_be_had_again(app: Flask, owner: FlaskClient, merchant: Shop) -> None:
+    _send(owner)
+    assert 'Restore<span class="visually-hidden"> the usual look' in owner.get(PAGE).text
+    assert pages.post(owner, f"{PAGE}/versions/0/restore").status_code == 303
+    design = _newest(app, merchant)
+    assert (design.number, design.background, design.organisation) == (2, card_designs.BACKGROUND, merchant.name)
+
+
+def test_shops_on_the_map_are_told_to_both_wallets_and_can_be_removed(
+    app: Flask, owner: FlaskClient, merchant: Shop
+) -> None:
+    places = {
+        "places-0-place": "55.6761, 12.5683",
+        "places-0-text": "Coffee is near",
+        "places-1-place": " -33.9,151.2 ",
+    }
+    assert _send(owner, **places).status_code == 303
+    page = owner.get(PAGE).text
+    assert 'value="55.6761, 12.5683"' in page
+    assert 'name="places-2-place"' in page
+    card = card_cases.card(app, merchant)
+    with app.app_context():
+        shown = pass_json(store_card(dress(card_cases.reload(app, card))), pass_type_id="pass.x", team_id="T")
+        issuer = wallet_accounts.google_issuer(merchant.id)
+        assert issuer is not None
+        told = google_face.programme(issuer, designing.newest(merchant.id), "Club").for_insert()
+    assert json.loads(shown)["locations"] == [
+        {"latitude": 55.6761, "longitude": 12.5683, "relevantText": "Coffee is near"},
+        {"latitude": -33.9, "longitude": 151.2},
+    ]
+    assert told["merchantLocations"] == [
+        {"latitude": 55.6761, "longitude": 12.5683},
+        {"latitude": -33.9, "longitude": 151.2},
+    ]
+    assert _send(owner, based_on="1", **{"places-0-place": "", "places-0-text": ""}).status_code == 303
+    assert _newest(app, merchant).locations == []
+
+
+def test_more_places_than_a_card_takes_are_not_taken(app: Flask, owner: FlaskClient, merchant: Shop) -> None:
+    answer = _send(owner, **{f"places-{number}-place": f"{number}, {number}" for number in range(11)})
+    assert answer.status_code == 303
+    assert len(_newest(app, merchant).locations) == 10
+
+
 def test_who_saves_after_somebody_else_is_told_and_may_save_again(
     app: Flask, owner: FlaskClient, merchant: Shop
 ) -> None:
@@ -130,6 +177,12 @@ def test_who_saves_after_somebody_else_is_told_and_may_save_again(
         ("links-0-url", "javascript:alert(1)", "must begin with https://"),
         ("links-0-label", "", "Enter the text of the link"),
         ("logo_id", "12345", "no longer here"),
+        ("places-0-place", "Vesterbrogade 1", "Enter latitude and longitude"),
+        ("places-0-place", "55.6", "Enter latitude and longitude"),
+        ("places-0-place", "91, 12.5", "outside the map"),
+        ("places-0-place", "nan, nan", "outside the map"),
+        ("places-0-text", "Coffee is near", "Where is it?"),
+        ("places-0-text", "a\x00b", "control characters"),
     ],
 )
 def test_what_is_wrong_is_told_and_what_was_typed_stays(
