@@ -178,16 +178,16 @@ class CardForm(FlaskForm):
         texts: dict[str, Any] = {name: self[name].data for name in TEXTS if name not in wrong}
         pictures: dict[str, Any] = {f"{slot}_id": self.picture_id(slot) for slot in SLOTS}
         links = tuple((row["label"].data, row["url"].data) for row in self._filled("links", "label"))
-        places = [_location(*row["place"].data, row["text"].data) for row in self._filled("places", "place")]
+        places = [_location(row["place"].data, row["text"].data) for row in self._filled("places", "place")]
         return replace(present, **texts, **pictures, links=links, locations=places)
 
     def _filled(self, name: str, main: str) -> list[Form]:
         return [row for row in self.rows(name) if row[main].data and not any(field.errors for field in row)]
 
 
-def _location(latitude: float, longitude: float, text: str) -> dict[str, Any]:
+def _location(place: tuple[float, float], text: str) -> dict[str, Any]:
     """As a design keeps it."""
-    return {"latitude": latitude, "longitude": longitude, "text": text}
+    return {"latitude": place[0], "longitude": place[1], "text": text}
 
 
 def form_of(draft: Draft, number: int) -> CardForm:
