@@ -15,6 +15,8 @@ from bench.lag import lag
 from bench.memory import memory
 from bench.passes import passes
 from bench.properties import properties
+from bench.push import push
+from bench.push_campaign import push_campaign
 from bench.pushes import pushes
 from bench.segments import segments
 from bench.segments_lag import segments_lag
@@ -30,6 +32,8 @@ BENCHMARKS: dict[str, Callable[[str], None]] = {
     "lag": lag,
     "memory": memory,
     "properties": properties,
+    "push": push,
+    "push-campaign": push_campaign,
     "segments": segments,
     "segments-lag": segments_lag,
 }

@@ -6,7 +6,7 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count, islice
 from pathlib import Path
@@ -52,12 +52,12 @@ class Sent:
 class Client:
     """One connection that is kept."""
 
-    def __init__(self, url: str, api_key: str) -> None:
-        self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
+    def __init__(self, url: str, api_key: str, path: str = "/v1/events") -> None:
+        self._connection, self._path = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60), path
         self._headers = {"Authorization": f"Bearer {api_key}", "Content-Type": "application/json"}
 
     def post(self, body: bytes) -> int:
-        self._connection.request("POST", "/v1/events", body, self._headers)
+        self._connection.request("POST", self._path, body, self._headers)
         answer = self._connection.getresponse()
         answer.read()
         return answer.status
@@ -65,10 +65,14 @@ class Client:
 
 def send(url: str, api_key: str, requests: list[bytes], connections: int) -> Sent:
     """All requests over so many connections."""
+    return send_over([Client(url, api_key) for _ in range(connections)], requests)
+
+
+def send_over(clients: Sequence[Client], requests: list[bytes]) -> Sent:
+    """All requests, each over the next of these connections that is free."""
     sent, lock, waiting = Sent(), threading.Lock(), iter(requests)
 
-    def lane() -> None:
-        client = Client(url, api_key)
+    def lane(client: Client) -> None:
         while True:
             with lock:
                 body = next(waiting, None)
@@ -81,7 +85,7 @@ def send(url: str, api_key: str, requests: list[bytes], connections: int) -> Sen
                 sent.seconds.append(seconds)
                 sent.refused += status != 202
 
-    lanes = [threading.Thread(target=lane) for _ in range(connections)]
+    lanes = [threading.Thread(target=lane, args=(client,)) for client in clients]
     begun = time.perf_counter()
     for each in lanes:
         each.start()

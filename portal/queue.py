@@ -118,10 +118,13 @@ def _tell(message: Callable[[Redis], object]) -> bool:
     global _silent_until
     if time.monotonic() < _silent_until:
         return False
+    if _silent_until:  # it was away: one thread finds out whether it is back, and the others do not wait with it
+        _silent_until = time.monotonic() + SILENCE_SECONDS
     try:
         message(client())
     except (RedisError, OSError) as error:
         _silent_until = time.monotonic() + SILENCE_SECONDS
         log.warning("redis unreachable", extra={"error": type(error).__name__})
         return False
+    _silent_until = 0.0
     return True

@@ -165,8 +165,7 @@ def _assign(campaign: Campaign, found: Sequence[Customer], now: datetime) -> Non
     segments = audiences.leads(campaign, fresh)
     events.record(campaign.merchant_id, [_told(campaign, each.id, segments.get(each.id), now) for each in customers])
     rules = current_rules(campaign.merchant_id)
-    for customer in customers:
-        _push(campaign, customer, rules, now)
+    _push(campaign, customers, rules, now)
     campaign.walked_to, campaign.assigned = found[-1].id, campaign.assigned + len(fresh)
 
 
@@ -179,18 +178,27 @@ def _told(campaign: Campaign, customer_id: int, segment: str | None, now: dateti
     return Told(event_id, "campaign_assigned", who, now, properties, digest_of(properties), source="campaign")
 
 
-def _push(campaign: Campaign, customer: Customer, rules: Rules, now: datetime) -> None:
-    order = order_for(
-        campaign, customer, rules, PushSource.CAMPAIGN, key_of("campaign", str(campaign.id), str(customer.id))
-    )
-    accepted = pushing.accept(campaign.merchant_id, order, now)
-    one = update(Assignment).where(Assignment.campaign_id == campaign.id, Assignment.customer_id == customer.id)
-    if isinstance(accepted, pushing.Accepted):
-        push = accepted.push
-        assert push is not None, "only what is merely checked has no push"
-        db.session.execute(one.values(push_id=push.id))
-    else:
-        db.session.execute(one.values(refused=accepted.code))
+def _push(campaign: Campaign, customers: Sequence[Customer], rules: Rules, now: datetime) -> None:
+    if not customers:
+        return
+    orders = [
+        (
+            each,
+            order_for(campaign, each, rules, PushSource.CAMPAIGN, key_of("campaign", str(campaign.id), str(each.id))),
+        )
+        for each in customers
+    ]
+    pushes = pushing.accept_all(campaign.merchant_id, orders, now)
+    rows = [
+        {
+            "campaign_id": campaign.id,
+            "customer_id": push.customer_id,
+            "push_id": None if push.is_settled else push.id,
+            "refused": push.reason,
+        }
+        for push in pushes
+    ]
+    db.session.execute(update(Assignment), rows)
 
 
 def order_for(campaign: Campaign, customer: Customer, rules: Rules, source: PushSource, key: str) -> PushOrder:

@@ -24,7 +24,8 @@ from portal.services.card_face import (
     with_standing,
 )
 
-AT_ONCE = 500
+# What a database with one writer can do between two requests without their noticing.
+AT_ONCE = 200
 # So long the next kind of change waits for phones to fetch the last one; a phone that is away gets both in one.
 HOLD = timedelta(seconds=20)
 SECOND = timedelta(seconds=1)

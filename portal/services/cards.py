@@ -5,7 +5,8 @@ Nothing here calls Apple or Google. What is marked gets its new version from `ca
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -84,48 +85,62 @@ def _mark(statement: object, due: datetime) -> None:
 # --- messages ------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Said:
+    """What a customer's card is to say."""
+
+    customer_id: int
+    text: str
+    url: str | None = None
+
+
 def show_message(merchant_id: int, customer_id: int, text: str, url: str | None = None) -> int:
     """Have the customer's card say something, and every phone with it notify. Gives the id of the `CardMessage`.
 
     Raises `NotFoundError` where the customer has no card.
     """
-    made = show_messages(merchant_id, [customer_id], text, url)
-    if customer_id not in made:
+    (made,) = show_messages(merchant_id, [Said(customer_id, text, url)])
+    if made is None:
         raise NotFoundError("This customer has no card yet.", code="no_installed_pass")
-    return made[customer_id]
+    return made
 
 
-def show_messages(merchant_id: int, customer_ids: Collection[int], text: str, url: str | None = None) -> dict[int, int]:
-    """The same for many: by customer, the id of each `CardMessage`; whoever has no card is left out.
+def show_messages(merchant_id: int, messages: Sequence[Said]) -> list[int | None]:
+    """The same for many: the id of each `CardMessage` in their order; None where the customer has no card.
 
     Each gets a version of its own: it never shares one with a change of the balance, for phones would then show neither.
     Its `version` is empty while it waits; a phone has it once its `Registration.fetched_version` is at least that.
     """
     query = select(Card.customer_id, Card.id).where(
-        Card.merchant_id == merchant_id, Card.voided.is_(False), one_of(Card.customer_id, sorted(customer_ids))
+        Card.merchant_id == merchant_id,
+        Card.voided.is_(False),
+        one_of(Card.customer_id, sorted({each.customer_id for each in messages})),
     )
-    card_ids = {row.customer_id: row.id for row in db.session.execute(query)}
-    if not card_ids:
-        return {}
-    now, made = utcnow(), {customer_id: new_id() for customer_id in card_ids}
-    insert_rows(
-        CardMessage,
-        [
-            {
-                "id": made[customer_id],
-                "merchant_id": merchant_id,
-                "card_id": card_id,
-                "text": text[:LONGEST_MESSAGE],
-                "url": url,
-                "made_at": now,
-            }
-            for customer_id, card_id in card_ids.items()
-        ],
-    )
-    due = update(Card).where(one_of(Card.id, sorted(card_ids.values()))).values(due_at=now)
-    db.session.execute(due, execution_options={"synchronize_session": False})
-    on_commit(partial(queue.ring, merchant_id, queue.CARDS))
+    cards = {row.customer_id: row.id for row in db.session.execute(query)}
+    now = utcnow()
+    made = [new_id() if each.customer_id in cards else None for each in messages]
+    rows = [
+        _message(merchant_id, message_id, cards[each.customer_id], each, now)
+        for message_id, each in zip(made, messages, strict=True)
+        if message_id is not None
+    ]
+    if rows:
+        insert_rows(CardMessage, rows)
+        due = update(Card).where(one_of(Card.id, sorted(cards.values()))).values(due_at=now)
+        db.session.execute(due, execution_options={"synchronize_session": False})
+        on_commit(partial(queue.ring, merchant_id, queue.CARDS))
     return made
+
+
+def _message(merchant_id: int, message_id: int, card_id: int, said: Said, now: datetime) -> dict[str, object]:
+    return {
+        "id": message_id,
+        "merchant_id": merchant_id,
+        "card_id": card_id,
+        "text": said.text[:LONGEST_MESSAGE],
+        "url": said.url,
+        "made_at": now,
+    }
 
 
 def forget_messages(now: datetime) -> int:

@@ -6,7 +6,7 @@ wakes the phones. For Google a target is left that a call delivers.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -162,19 +162,14 @@ def _places(customer_ids: Sequence[int]) -> dict[int, _Place]:
 
 
 def _say(merchant_id: int, going: Sequence[tuple[Push, _Place]], now: datetime) -> None:
-    """Give each card its message. Many that say the same share a statement; a second one for the same customer has its own."""
-    together: defaultdict[tuple[str, str | None, int], list[tuple[Push, _Place]]] = defaultdict(list)
-    nth: Counter[tuple[str, str | None, int]] = Counter()
-    for push, place in going:
-        said = (shown_text(push), push.url)
-        together[(*said, nth[(*said, push.customer_id)])].append((push, place))
-        nth[(*said, push.customer_id)] += 1
+    """Give each card its message."""
+    said = [cards.Said(push.customer_id, shown_text(push), push.url) for push, _ in going]
     targets = []
-    for (text, url, _), group in together.items():
-        made = cards.show_messages(merchant_id, [push.customer_id for push, _ in group], text, url)
-        for push, place in group:
-            push.state, push.due_at, push.sent_at = PushState.SENT, None, now
-            targets += [_target(push, place, wallet, made[push.customer_id], now) for wallet in place.wallets]
+    for (push, place), message_id in zip(going, cards.show_messages(merchant_id, said), strict=True):
+        if message_id is None:  # the card went away at this moment; the next turn sees that
+            continue
+        push.state, push.due_at, push.sent_at = PushState.SENT, None, now
+        targets += [_target(push, place, wallet, message_id, now) for wallet in place.wallets]
     if targets:
         db.session.flush()
         insert_rows(PushTarget, targets)

@@ -45,16 +45,46 @@ def accept(merchant_id: int, order: PushOrder, now: datetime) -> Accepted | Inva
     """
     if not order.dry_run and (known := _repeat(merchant_id, order, now)):
         return Accepted(known, known.customer_id, known.wallets)
-    if (rules := db.session.get(PushRules, merchant_id)) and rules.paused:
-        raise ForbiddenError("Pushes are paused. Resume them under Push > Settings.", code="pushes_paused")
+    _check_not_paused(merchant_id)
     customer = find_customer(merchant_id, order.who)
     wallets = wallets_of(customer)
     if order.expires_at is not None and order.expires_at <= now:
         return _refuse(merchant_id, customer, order, PushReason.EXPIRED, now)
     if not wallets:
         return _refuse(merchant_id, customer, order, PushReason.NO_INSTALLED_PASS, now)
-    push = None if order.dry_run else _promise(_row(merchant_id, customer, order, now), wallets, now)
+    if order.dry_run:
+        return Accepted(None, customer.id, wallets)
+    push = _row(merchant_id, customer, order, now)
+    _promise(push, wallets, now)
+    db.session.add(push)
+    db.session.flush()
+    on_commit(partial(queue.ring, merchant_id, queue.PUSHES))
     return Accepted(push, customer.id, wallets)
+
+
+def accept_all(merchant_id: int, orders: Sequence[tuple[Customer, PushOrder]], now: datetime) -> list[Push]:
+    """The same for customers who are at hand, in a few statements, under keys that nobody has used: a push for each, skipped
+    where there is nothing to show it on. Raises `ForbiddenError`, and `IntegrityError` as `accept` does.
+    """
+    _check_not_paused(merchant_id)
+    pushes = []
+    for customer, order in orders:
+        push, wallets = _row(merchant_id, customer, order, now), wallets_of(customer)
+        if wallets:
+            _promise(push, wallets, now)
+        else:
+            _skip(push, order, PushReason.NO_INSTALLED_PASS, now)
+        pushes.append(push)
+    db.session.add_all(pushes)
+    db.session.flush()
+    push_outcomes.tell(merchant_id, [push for push in pushes if push.is_settled])
+    on_commit(partial(queue.ring, merchant_id, queue.PUSHES))
+    return pushes
+
+
+def _check_not_paused(merchant_id: int) -> None:
+    if (rules := db.session.get(PushRules, merchant_id)) and rules.paused:
+        raise ForbiddenError("Pushes are paused. Resume them under Push > Settings.", code="pushes_paused")
 
 
 def wallets_of(customer: Customer) -> list[Wallet]:
@@ -96,13 +126,15 @@ def _row(merchant_id: int, customer: Customer, order: PushOrder, now: datetime) 
     )
 
 
-def _promise(push: Push, wallets: Sequence[Wallet], now: datetime) -> Push:
+def _promise(push: Push, wallets: Sequence[Wallet], now: datetime) -> None:
     push.channels = "".join(f"{wallet.value} " for wallet in wallets)
     push.state, push.due_at = PushState.WAITING, now
-    db.session.add(push)
-    db.session.flush()
-    on_commit(partial(queue.ring, push.merchant_id, queue.PUSHES))
-    return push
+
+
+def _skip(push: Push, order: PushOrder, reason: PushReason, now: datetime) -> None:
+    """Under a key of its own: the same may be tried again later."""
+    push.dedupe_key = key_of("refused", reason, order.key)
+    push.state, push.reason, push.settled_at = PushState.SKIPPED, reason, now
 
 
 _REFUSALS = {
@@ -114,10 +146,9 @@ _REFUSALS = {
 
 
 def _refuse(merchant_id: int, customer: Customer, order: PushOrder, reason: PushReason, now: datetime) -> InvalidError:
-    """Kept as a push that was skipped: the log and Klaviyo hear of it once, and the same may be tried again later."""
+    """Kept as a push that was skipped: the log and Klaviyo hear of it once."""
     push = _row(merchant_id, customer, order, now)
-    push.dedupe_key = key_of("refused", reason, order.key)
-    push.state, push.reason, push.settled_at = PushState.SKIPPED, reason, now
+    _skip(push, order, reason, now)
     said_before = select(Push).where(Push.merchant_id == merchant_id, Push.dedupe_key == push.dedupe_key)
     known = None if order.dry_run else db.session.scalar(said_before)
     if known is not None and known.created_at <= now - KEY_KEPT:

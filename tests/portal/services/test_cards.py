@@ -169,7 +169,7 @@ def test_a_customer_without_a_card_cannot_be_told_anything(app: Flask, merchant:
 def test_another_merchants_card_says_nothing_for_us(app: Flask, merchant: Shop) -> None:
     theirs = card_cases.card(app, factories.make_shop(app, "Other"))
     with app.app_context(), transaction():
-        assert cards.show_messages(merchant.id, [theirs.customer_id], "Hello") == {}
+        assert cards.show_messages(merchant.id, [cards.Said(theirs.customer_id, "Hello")]) == [None]
 
 
 def test_a_new_design_looks_at_every_card_that_is_on_a_phone(app: Flask, merchant: Shop) -> None:
