@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Sequence
 from itertools import count
 
 import requests
@@ -91,7 +90,7 @@ def _drain(stack: Stack) -> None:
         time.sleep(0.5)
 
 
-def _lags(stack: Stack, client: Client, number: int) -> Sequence[float]:
+def _lags(stack: Stack, client: Client, number: int) -> list[float]:
     """Seconds for each."""
     taken, due = {}, time.perf_counter()
     requests.delete(f"{stack.plan.sandbox_url}/_sandbox/apple/pushes", timeout=30).raise_for_status()
