@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from portal import beats
 from portal.db import transaction, utcnow
 from portal.errors import InvalidError
-from portal.services import reach, segment_pages, segment_schedule, segments
+from portal.services import reach, segment_counts, segment_pages, segment_schedule, segments
 from portal.web import (
     Feedback,
     contexts,
@@ -32,22 +32,26 @@ bp = Blueprint("segments", __name__, url_prefix="/segments")
 @bp.get("")
 @login_required
 def index() -> ResponseReturnValue:
-    return render_template("segments/index.html", segments=segment_pages.selected(merchant_id()))
+    chosen = segment_pages.selected(merchant_id())
+    return render_template("segments/index.html", segments=chosen, is_too_large=segment_counts.is_too_large)
 
 
 @bp.get("/<int:segment_id>")
 @login_required
 def segment(segment_id: int) -> ResponseReturnValue:
     found = segment_pages.find(merchant_id(), segment_id)
-    stage, sought = request.args.get("stage", "members"), request.args.get("q", "")
+    stage, sought = request.args.get("stage", "members"), request.args.get("q", "").strip()
     after = request.args.get("after", "")
-    rows, following = segment_pages.members(found, stage=stage, sought=sought, after=after)
+    listed = (
+        segment_pages.search(found, sought, stage=stage)
+        if sought
+        else segment_pages.members(found, stage=stage, after=after)
+    )
     return render_template(
         "segments/segment.html",
-        segment=found,
-        reach=reach.of(found, utcnow()),
-        rows=rows,
-        following=following,
+        **contexts.segment_progress(found),
+        reach=reach.of(found.id),
+        listed=listed,
         stage=stage,
         sought=sought,
         after=after,
@@ -55,15 +59,35 @@ def segment(segment_id: int) -> ResponseReturnValue:
     )
 
 
+@bp.get("/progress/<int:segment_id>")
+@login_required
+def progress(segment_id: int) -> ResponseReturnValue:
+    found = segment_pages.find(merchant_id(), segment_id)
+    return fragment("segments/_progress.html", **contexts.segment_progress(found, asked_again=True))
+
+
+@bp.get("/<int:segment_id>/imports/<int:generation>")
+@login_required
+def changes(segment_id: int, generation: int) -> ResponseReturnValue:
+    """Who joined and who left at one import."""
+    found = segment_pages.find(merchant_id(), segment_id)
+    way, after = request.args.get("way", "joined"), request.args.get("after", "")
+    run, rows, following = segment_pages.changes(found, generation, way=way, after=after)
+    return render_template(
+        "segments/changes.html", segment=found, run=run, rows=rows, following=following, way=way, after=after
+    )
+
+
 @bp.get("/<int:segment_id>/members.csv")
 @login_required
 def export(segment_id: int) -> ResponseReturnValue:
+    """Everybody, or those behind one number of the reach."""
     found = segment_pages.find(merchant_id(), segment_id)
     heads = ["klaviyo_profile_id", "email", "phone", "customer_id"]
-    lines = (_line(row) for row in chain([heads], segment_pages.export(found)))
+    rows = segment_pages.export(found, segment_pages.stage_called(request.args.get("stage", "members")))
     name = f"segment-{found.id}.csv"
     return Response(
-        stream_with_context(lines),
+        stream_with_context(_line(row) for row in chain([heads], rows)),
         mimetype="text/csv",
         headers={"Content-Disposition": f"attachment; filename={name}"},
     )
@@ -78,8 +102,10 @@ def _line(cells: list[str]) -> str:
 @bp.post("/sync")
 @login_required
 def sync() -> ResponseReturnValue:
+    """All of them, or the one whose page was looked at."""
+    only = request.form.getlist("segment_id", type=int)
     with transaction():
-        asked = segment_schedule.sync_now(merchant_id(), utcnow())
+        asked = segment_schedule.sync_now(merchant_id(), utcnow(), only)
     if asked.started:
         told = Feedback(f"{plural(asked.started, 'segment')} will be read from Klaviyo now.")
     elif asked.under_way:
@@ -88,7 +114,7 @@ def sync() -> ResponseReturnValue:
         told = Feedback("They were read less than a minute ago, so there is nothing to do.")
     else:
         told = Feedback("No segment is selected. Select one first.", "warn")
-    return to_page(url_for("segments.index"), told)
+    return to_page(url_for("segments.segment", segment_id=only[0]) if only else url_for("segments.index"), told)
 
 
 @bp.get("/table")

@@ -163,6 +163,10 @@ class _Turn:
                 more = segment_members.sweep(run.whose.segment_id, run.whose.generation)
             if not more:
                 break
+        for changed in reach.changes(run.whose.segment_id):
+            db.session.rollback()
+            with transaction():
+                reach.note(run.whose.segment_id, changed)
         found = reach.count(run.whose.segment_id, utcnow())
         db.session.rollback()
         with transaction():

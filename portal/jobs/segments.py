@@ -9,14 +9,14 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal import config
 from portal.db import db, in_own_session, transaction, utcnow
-from portal.jobs import schedule, segment_turn
+from portal.jobs import schedule, segment_counts, segment_tidying, segment_turn
 from portal.services import segment_schedule
 from portal.services.segment_schedule import Claim
 
@@ -30,19 +30,34 @@ OF_ONE_MERCHANT = 4
 
 def run(name: str, stopping: threading.Event) -> None:
     """Import until told to stop. A database that is away for a moment is waited for."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(AT_ONCE) as pool, ThreadPoolExecutor(1) as aside:
         under_way: dict[Future[None], Claim] = {}
+        beside: Future[None] | None = None
         while not stopping.is_set():
             under_way = {future: claim for future, claim in under_way.items() if not future.done()}
             try:
                 schedule.beat(name, "importer")
                 for claim in claim_due(under_way.values()):
                     under_way[pool.submit(in_own_session(segment_turn.take_turn), claim, stopping)] = claim
+                if beside is None or beside.done():
+                    importing = {claim.merchant_id for claim in under_way.values()}
+                    beside = aside.submit(in_own_session(_work_aside), importing, stopping)
             except SQLAlchemyError as error:
                 log.warning("database unreachable", extra={"error": type(error).__name__})
             finally:
                 db.session.remove()
             _wait(under_way, stopping)
+
+
+def _work_aside(importing: Collection[int], stopping: threading.Event) -> None:
+    """What has time: it never holds an import up."""
+    try:
+        segment_counts.count_next(importing)
+        segment_tidying.tidy_if_due(stopping)
+    except SQLAlchemyError as error:
+        log.warning("database unreachable", extra={"error": type(error).__name__})
+    finally:
+        db.session.remove()
 
 
 def _wait(under_way: dict[Future[None], Claim], stopping: threading.Event) -> None:

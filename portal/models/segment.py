@@ -29,6 +29,8 @@ class Segment(Model):
     merchant_id: Mapped[int] = mapped_column(ForeignKey("merchants.id", ondelete="CASCADE"))
     klaviyo_segment_id: Mapped[str] = mapped_column(String(64))
     name: Mapped[str] = mapped_column(String(300))
+    # What it was called in Klaviyo before.
+    former_name: Mapped[str | None] = mapped_column(String(300))
     # False: Klaviyo no longer keeps it up to date. True in `is_processing`: Klaviyo is still working it out.
     is_active: Mapped[bool] = mapped_column(default=True)
     is_processing: Mapped[bool] = mapped_column(default=False)
@@ -39,6 +41,8 @@ class Segment(Model):
     # How many members Klaviyo itself counts.
     profile_count: Mapped[int | None] = mapped_column()
     counted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # When it was last asked for the list that a person chooses from.
+    count_asked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     # Its conditions speak of time that passes ("in the last 30 days"): Klaviyo works these out anew once a day.
     is_relative: Mapped[bool] = mapped_column(default=False, server_default="0")
     # Klaviyo says that there is no such segment any more.

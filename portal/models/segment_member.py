@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, String, and_, text
+from sqlalchemy import ColumnElement, ForeignKey, Index, SmallInteger, String, and_, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.db import Model, UtcDateTime
@@ -33,6 +33,7 @@ class SegmentMember(Model):
             "ix_segment_members_segment_id_phone", "segment_id", "phone", sqlite_where=_PHONE, postgresql_where=_PHONE
         ),
         Index("ix_segment_members_customer_id_segment_id", "customer_id", "segment_id"),
+        Index("ix_segment_members_segment_id_standing", "segment_id", "standing", "klaviyo_profile_id"),
     )
 
     segment_id: Mapped[int] = mapped_column(
@@ -48,6 +49,8 @@ class SegmentMember(Model):
     # The run that found them first since they were last out of it, and the run that found them last.
     joined_generation: Mapped[int] = mapped_column()
     seen_generation: Mapped[int] = mapped_column()
+    # How far they could be reached when the set was counted; see `services/reach.py`.
+    standing: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
 
     @property
     def label(self) -> str:

@@ -83,13 +83,13 @@ def _search(customers: Select[Customer], sought: str) -> Select[Customer]:
     """Each way of matching by itself, so that each uses its own index; a few of each are enough."""
     matches = [
         customers.with_only_columns(Customer.id).where(condition).limit(MOST_FOUND + 1).subquery()
-        for condition in _conditions(_readable(sought))
+        for condition in _conditions(readable(sought))
     ]
     ids = union_all(*(select(match.c.id) for match in matches))
     return customers.where(Customer.id.in_(ids)).order_by(Customer.id.desc()).limit(MOST_FOUND + 1)
 
 
-def _readable(sought: str) -> str:
+def readable(sought: str) -> str:
     return " ".join("".join(character for character in sought if character.isprintable()).split())[:200]
 
 
@@ -101,20 +101,30 @@ def _conditions(sought: str) -> Iterator[ColumnElement[bool]]:
         yield Customer.id == by_card
     yield Customer.external_id == sought
     yield Customer.klaviyo_profile_id == sought
-    yield _begins(Customer.email, sought.lower())
+    yield begins(Customer.email, sought.lower())
+    if phone := number_in(sought):
+        yield begins(Customer.phone, phone)
+    yield from called(sought)
+
+
+def number_in(sought: str) -> str | None:
+    """The beginning of a phone number, as numbers are kept."""
     phone = "".join(character for character in sought if character not in " -().")
-    if phone.removeprefix("+").isdecimal():
-        yield _begins(Customer.phone, "+" + phone.removeprefix("+").removeprefix("00"))
+    return "+" + phone.removeprefix("+").removeprefix("00") if phone.removeprefix("+").isdecimal() else None
+
+
+def called(sought: str) -> Iterator[ColumnElement[bool]]:
+    """Customers whose name begins like this."""
     first, _, last = sought.partition(" ")
-    for each in _spellings(sought):
-        yield _begins(func.lower(Customer.first_name), each)
-        yield _begins(func.lower(Customer.last_name), each)
+    for each in spellings(sought):
+        yield begins(func.lower(Customer.first_name), each)
+        yield begins(func.lower(Customer.last_name), each)
     if last:
-        for one, other in zip(_spellings(first), _spellings(last), strict=False):
-            yield _begins(func.lower(Customer.first_name), one) & _begins(func.lower(Customer.last_name), other)
+        for one, other in zip(spellings(first), spellings(last), strict=False):
+            yield begins(func.lower(Customer.first_name), one) & begins(func.lower(Customer.last_name), other)
 
 
-def _spellings(sought: str) -> list[str]:
+def spellings(sought: str) -> list[str]:
     """As `lower()` may have left the name: SQLite's leaves letters beyond A to Z as they are."""
     low = sought.lower()
     if low.isascii():
@@ -124,7 +134,7 @@ def _spellings(sought: str) -> list[str]:
     return list(dict.fromkeys([low, title, typed]))
 
 
-def _begins(column: ColumnElement[str] | object, text: str) -> ColumnElement[bool]:
+def begins(column: ColumnElement[str] | object, text: str) -> ColumnElement[bool]:
     """In the order of the characters, as the index has it. LIKE would do, if no database had a mind of its own about it."""
     compared: ColumnElement[str] = column  # type: ignore[assignment]
     if db.engine.dialect.name == "postgresql":

@@ -20,8 +20,19 @@ CURRENT_FOR = timedelta(minutes=15)
 class UnderWay:
     segment_id: int
     name: str
-    share: float | None  # 0 to 1; none while Klaviyo has not counted the members
-    seconds_left: float | None
+    pages: int
+    members: int
+    expected: int | None  # none while Klaviyo has not counted the members
+    seconds: float
+
+    @property
+    def share(self) -> float | None:
+        """From 0 to 1."""
+        return min(self.members / self.expected, 1.0) if self.expected else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        return self.seconds * (1 - self.share) / self.share if self.share else None
 
 
 @dataclass(frozen=True)
@@ -42,11 +53,11 @@ def currency(merchant_id: int, now: datetime) -> Currency:
         current=sum(now - at <= CURRENT_FOR for at in read),
         oldest_seconds=(now - min(read)).total_seconds() if read else None,
         next_at=segment_schedule.next_among(chosen),
-        under_way=_under_way(chosen, now),
+        under_way=under_way(chosen, now),
     )
 
 
-def _under_way(chosen: Sequence[Segment], now: datetime) -> UnderWay | None:
+def under_way(chosen: Sequence[Segment], now: datetime) -> UnderWay | None:
     """The oldest run that somebody is reading now; one whose importer died is not under way."""
     leased = {segment.id: segment for segment in chosen if segment_schedule.is_running(segment, now)}
     if not leased:
@@ -55,6 +66,7 @@ def _under_way(chosen: Sequence[Segment], now: datetime) -> UnderWay | None:
     run = db.session.scalar(query.order_by(SegmentRun.started_at, SegmentRun.id).limit(1))
     if run is None:
         return None
-    share = min(run.members / run.expected, 1.0) if run.expected else None
-    left = (now - run.started_at).total_seconds() * (1 - share) / share if share else None
-    return UnderWay(run.segment_id, leased[run.segment_id].name, share, left)
+    name = leased[run.segment_id].name
+    return UnderWay(
+        run.segment_id, name, run.pages, run.members, run.expected, max(0.0, (now - run.started_at).total_seconds())
+    )

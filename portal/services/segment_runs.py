@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import case, delete, func, select, update
 
 from portal.db import db, new_id
 from portal.klaviyo.segments import Overview, Profile
 from portal.models import RunState, Segment, SegmentPart, SegmentRun
-from portal.services import segment_members, segment_schedule
+from portal.services import segment_counts, segment_members, segment_schedule
 from portal.services.segment_members import Whose
 from portal.services.segment_parts import Part
 from portal.services.segment_schedule import Claim
 
-# What was read that long ago says too little: the run begins anew.
+# What was read that long ago says too little: the run begins anew. Very large ones have longer.
 LONGEST_RUN = timedelta(hours=1)
 # So much less than Klaviyo's own count may be found, for members come and go during the walk.
 SHORT_BY, SHORT_BY_SHARE = 2, 0.005
@@ -61,11 +61,17 @@ def find_open(claim: Claim, now: datetime) -> Run | None:
     )
     if row is None:
         return None
-    if row.started_at < now - LONGEST_RUN:
-        _end(row, RunState.FAILED, now, "It took longer than an hour, and began anew.")
+    if row.started_at < now - longest(row.expected):
+        _end(row, RunState.FAILED, now, "It took much longer than it should, and began anew.")
         return None
     parts = db.session.scalars(select(SegmentPart).where(SegmentPart.run_id == row.id).order_by(SegmentPart.id)).all()
     return _run(row, [Part(part.id, *(getattr(part, name) for name in _PART)) for part in parts])
+
+
+def longest(expected: int | None) -> timedelta:
+    """After that a run is given up: twice what reading so many takes where Klaviyo's limit is all that holds us up."""
+    seconds = segment_counts.seconds_for(expected or 0)
+    return max(LONGEST_RUN, timedelta(seconds=2 * seconds))
 
 
 def _run(row: SegmentRun, parts: Iterable[Part]) -> Run:
@@ -98,6 +104,7 @@ def note_overview(claim: Claim, told: Overview, now: datetime) -> None:
     """How Klaviyo says that the segment stands."""
     values: dict[str, Any] = {
         "name": told.name[:300],
+        "former_name": case((Segment.name != told.name[:300], Segment.name), else_=Segment.former_name),
         "is_active": told.is_active,
         "is_processing": told.is_processing,
         "is_relative": told.is_relative,
@@ -224,11 +231,8 @@ def note_gone(segment_id: int, run_id: int | None, words: str, now: datetime) ->
 
 
 def count_known(segment_id: int) -> int | None:
-    """How many members it had when it was last counted or imported."""
-    found = db.session.execute(
-        select(Segment.profile_count, Segment.generation).where(Segment.id == segment_id)
-    ).first()
-    return found.profile_count if found and found.generation else None
+    """How many members it had when it was last counted."""
+    return db.session.scalar(select(Segment.profile_count).where(Segment.id == segment_id))
 
 
 def failures_of(segment_id: int) -> int:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import parse_qs, urlsplit
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 
 from portal.db import LARGEST_ID, db, utcnow
 from portal.errors import NotFoundError
 from portal.klaviyo import Client
-from portal.models import Segment
+from portal.models import Segment, SegmentMember
 from portal.services import auditing, segment_schedule
 
 SEGMENTS_PATH = "/api/segments"
@@ -67,7 +67,7 @@ def _cursor(document: dict[str, object]) -> str | None:
 
 
 def save_list(merchant_id: int, remote: Sequence[RemoteSegment]) -> int:
-    """Take the list over; how many. A chosen segment that Klaviyo no longer lists is kept, so that it can be shown as gone."""
+    """Take the list over; how many. A chosen segment that Klaviyo no longer lists is kept and shown as gone."""
     now = utcnow()
     known = {segment.klaviyo_segment_id: segment for segment in list_known(merchant_id)}
     for told in remote:
@@ -75,12 +75,20 @@ def save_list(merchant_id: int, remote: Sequence[RemoteSegment]) -> int:
         if segment is None:
             segment = Segment(merchant_id=merchant_id, klaviyo_segment_id=told.klaviyo_segment_id)
             db.session.add(segment)
+        elif segment.name != told.name[:300]:
+            segment.former_name = segment.name
         segment.name, segment.is_active, segment.is_processing = told.name[:300], told.is_active, told.is_processing
-        segment.klaviyo_updated_at, segment.listed_at = told.updated_at, now
+        segment.klaviyo_updated_at, segment.listed_at, segment.gone_at = told.updated_at, now, None
     for gone in known.values():
-        if gone.selected_at is None:
+        gone.gone_at = gone.gone_at or now
+        if gone.selected_at is None and not _has_members(gone):
             db.session.delete(gone)
     return len(remote)
+
+
+def _has_members(segment: Segment) -> bool:
+    """They may be a million: `segment_tidying` removes them first, a few at a time."""
+    return db.session.scalar(select(exists().where(SegmentMember.segment_id == segment.id))) or False
 
 
 def list_known(merchant_id: int) -> Sequence[Segment]:
@@ -88,11 +96,6 @@ def list_known(merchant_id: int) -> Sequence[Segment]:
     return db.session.scalars(
         select(Segment).where(Segment.merchant_id == merchant_id).order_by(Segment.name, Segment.id)
     ).all()
-
-
-def is_gone(segment: Segment, segments: Sequence[Segment]) -> bool:
-    """The last listing did not contain it: deleted at Klaviyo."""
-    return segment.listed_at < max(other.listed_at for other in segments)
 
 
 def select_segment(merchant_id: int, segment_id: int, selected: bool, actor: str) -> Segment:

@@ -10,7 +10,7 @@ from typing import Any
 from flask_login import current_user
 
 from portal.db import utcnow
-from portal.models import ConnectionState, ImportState, Module
+from portal.models import ConnectionState, ImportState, Module, Segment
 from portal.services import (
     activity,
     catalogue,
@@ -21,6 +21,7 @@ from portal.services import (
     modules,
     profile_contract,
     profiles,
+    segment_counts,
     segments,
     status,
     sweeps,
@@ -31,6 +32,7 @@ from portal.services import (
 )
 from portal.services.history_rows import ENCODINGS
 from portal.services.import_progress import KLAVIYO_RATE, progress_of
+from portal.services.segment_progress import under_way as segments_under_way
 from portal.web.guards import merchant_id
 
 # Of a list that is there to be emptied, so many at once.
@@ -73,12 +75,27 @@ def trial_panel(refused: str | None = None) -> dict[str, Any]:
 
 def segment_table(said: tuple[int, str] | None = None) -> dict[str, Any]:
     """`said`: the segment that was just changed, and what its row says of it."""
+    listed = segments.list_known(merchant_id())
+    chosen = [segment for segment in listed if segment.selected_at]
+    switched_on = modules.switches(merchant_id())[Module.SEGMENTS] is not None
     return {
         "said": said,
-        "segments": segments.list_known(merchant_id()),
-        "is_gone": segments.is_gone,
-        "segments_on": modules.switches(merchant_id())[Module.SEGMENTS] is not None,
+        "segments": listed,
+        "segments_on": switched_on,
+        "counting": switched_on and segment_counts.are_open(merchant_id()),
+        "is_too_large": segment_counts.is_too_large,
+        "seconds_for": segment_counts.seconds_for_all,
+        "all_members": sum(segment_counts.size_of(segment) for segment in chosen),
+        "seconds_for_all": segment_counts.seconds_for_all(chosen),
+        "promised_seconds": segment_counts.PROMISED.total_seconds(),
     }
+
+
+def segment_progress(segment: Segment, *, asked_again: bool = False) -> dict[str, Any]:
+    """`asked_again`: by a page that has been open since before."""
+    now = utcnow()
+    under_way = segments_under_way([segment], now)
+    return {"segment": segment, "under_way": under_way, "now": now, "asked_again": asked_again}
 
 
 def history_list() -> dict[str, Any]:

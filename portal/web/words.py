@@ -36,6 +36,19 @@ CARDS = {
     "uninstalled": ("Removed", "phone", "warn"),
     "not_installed": ("Not on a phone yet", "dash-circle", "off"),
 }
+# What is listed behind each number of a segment's reach.
+REACH_STAGES = {
+    "members": "Members",
+    "matched": "Members who are customers of yours",
+    "unmatched": "Members who are not customers yet",
+    "installed": "Members with the card on a phone",
+    "apple": "Members with the card in Apple Wallet",
+    "google": "Members with the card in Google Wallet",
+    "removed": "Members who removed the card",
+    "never": "Members who never had the card on a phone",
+    "notifiable": "Members who can be notified now",
+    "silent": "Members whose card is no longer valid",
+}
 CHANNELS = {"both": "Online and in store", "online": "Online only", "in_store": "In store only"}
 MONTHS = (
     "January",
@@ -132,6 +145,7 @@ def init_app(app: Flask) -> None:
         campaign_outcomes=CAMPAIGN_OUTCOMES,
         openings=OPENINGS,
         cards=CARDS,
+        stages=REACH_STAGES,
         channels=CHANNELS,
     )
 

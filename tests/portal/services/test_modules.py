@@ -110,8 +110,8 @@ def test_a_list_is_taken_over_and_what_is_gone_goes_unless_it_was_chosen(shop: i
         segments.select_segment(shop, known["B"].id, True, stage.ACTOR)
     known = _list(shop, "A", "D", name="Gold")
     assert sorted(known) == ["A", "B", "D"]
-    assert known["A"].name == "Gold"
-    assert [segments.is_gone(known[each], list(known.values())) for each in "ABD"] == [False, True, False]
+    assert (known["A"].name, known["A"].former_name) == ("Gold", "VIP")
+    assert [known[each].gone_at is not None for each in "ABD"] == [False, True, False]
 
 
 def test_a_segment_of_another_merchant_cannot_be_chosen(shop: int) -> None:
