@@ -29,5 +29,14 @@ def test_the_card_names_the_import_under_way_and_the_next_one(owner: FlaskClient
                     run.members, run.expected = 61, 100
                     db.session.add(run)
     panel = owner.get("/status/panel").text
-    for said in ("2 of 2", "oldest 6 min", "VIP Gold</a> 61 %", 'id="status-sync"', "every 2s"):
+    for said in (
+        "2 of 2",
+        "oldest 6 min",
+        "VIP Gold</a>",
+        "61 of 100 members",
+        "(61 %)",
+        "<progress",
+        'id="status-sync"',
+        "every 2s",
+    ):
         assert said in panel

@@ -33,6 +33,7 @@ def _run(shop: int, segment_id: int, members: int, expected: int | None) -> None
     with transaction():
         run = SegmentRun(id=new_id(), merchant_id=shop, segment_id=segment_id, generation=1, state=RunState.RUNNING)
         run.started_at, run.members, run.expected = NOON - timedelta(seconds=60), members, expected
+        run.pages = members // 100
         db.session.add(run)
 
 
@@ -47,7 +48,9 @@ def test_segments_are_current_for_fifteen_minutes(shop: int) -> None:
 def test_the_import_under_way_has_its_share_and_what_is_left(shop: int) -> None:
     segment_id = _segment(shop, "VIP", None, due_in=1, lease=7)
     _run(shop, segment_id, 600, 1000)
-    assert currency(shop, NOON).under_way == UnderWay(segment_id, "VIP", 0.6, 60 * 0.4 / 0.6)
+    under_way = currency(shop, NOON).under_way
+    assert under_way == UnderWay(segment_id, "VIP", 6, 600, 1000, 60)
+    assert (under_way.share, under_way.seconds_left) == (0.6, 60 * 0.4 / 0.6)
     assert status.panel(shop, NOON).running
 
 

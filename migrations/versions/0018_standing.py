@@ -5,8 +5,8 @@ import sqlalchemy as sa
 from portal.db import UtcDateTime
 
 
-revision = '0015'
-down_revision = '0014'
+revision = '0018'
+down_revision = '0017'
 branch_labels = None
 depends_on = None
 
