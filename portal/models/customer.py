@@ -78,7 +78,7 @@ class Customer(Model):
     tier_id: Mapped[int | None] = mapped_column(BigId)
     tier_entered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     tier_expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    # When the tier may change without an event: it expires, or points leave the period that counts.
+    # When the tier, or how far it is to the next, may change without an event: it expires, or points leave the period that counts.
     tier_review_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     # The secret part of the smart link: stable, and drawn anew where the link is withdrawn.

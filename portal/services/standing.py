@@ -136,17 +136,21 @@ def _expiry(tier: TierRule | None, moment: datetime) -> datetime | None:
 
 
 def _review(rules: Rules, standing: Standing, earnings: Sequence[Earning], moment: datetime) -> datetime | None:
-    """When the tier may change by time alone."""
-    if standing.tier_id is None or rules.loss is TierLoss.NEVER:
-        return standing.tier_expires_at
-    if standing.tier_expires_at is not None:
-        return standing.tier_expires_at
-    if rules.basis is TierBasis.EARNED_CALENDAR_YEAR:
+    """When the tier, or how far it is to the next one, may change by time alone."""
+    moments = (standing.tier_expires_at, _points_leave_at(rules, standing, earnings, moment))
+    return min((each for each in moments if each is not None), default=None)
+
+
+def _points_leave_at(
+    rules: Rules, standing: Standing, earnings: Sequence[Earning], moment: datetime
+) -> datetime | None:
+    """When points leave the period that counts, whatever the rules make of that."""
+    since = counts_since(rules, moment)
+    oldest = next((each for each in earnings if since is not None and each.occurred_at >= since), None)
+    if rules.basis is TierBasis.EARNED_CALENDAR_YEAR and (oldest or standing.tier_id is not None):
         return _new_year(rules, moment.astimezone(rules.zone).year + 1)
-    if rules.basis is TierBasis.EARNED_12_MONTHS and rules.loss is TierLoss.AT_ONCE:
-        since = counts_since(rules, moment)
-        oldest = next((each for each in earnings if since is None or each.occurred_at >= since), None)
-        return add_months(oldest.occurred_at, A_YEAR_OF_MONTHS) + timedelta(seconds=1) if oldest else None
+    if rules.basis is TierBasis.EARNED_12_MONTHS and oldest:
+        return add_months(oldest.occurred_at, A_YEAR_OF_MONTHS) + timedelta(seconds=1)
     return None
 
 

@@ -13,7 +13,7 @@ from portal.db import db, transaction, utcnow
 from portal.errors import ConflictError
 from portal.jobs import reviews
 from portal.models import Customer, Event, FormerTier, ProfileSync, Programme, TierBasis, TierLoss
-from portal.services import moving, programme, reviewing
+from portal.services import moving, profile_outbox, programme, reviewing
 from portal.services.rules import current_rules
 from tests.portal.services import programmes, stage
 from tests.portal.services.programmes import customer_with, events_of, plan, review, set_tiers, tier_of
@@ -103,6 +103,29 @@ def test_a_tier_that_expires_is_lost_on_that_day_without_any_event(shop: int) ->
         reviews.review(shop)
         reviews.review(shop)
         assert (tier_of(customer), events_of(customer, *MOVED)) == ("Bronze", ["tier_upgraded", "tier_downgraded"])
+
+
+def test_the_way_to_the_next_tier_grows_by_time_alone_and_only_then_is_told(shop: int) -> None:
+    set_tiers(shop, THREE, basis=TierBasis.EARNED_12_MONTHS, loss=TierLoss.NEVER)
+    with time_machine.travel(datetime(2025, 1, 15, 12, tzinfo=UTC), tick=False):
+        aged, bystander = customer_with(shop, 100), customer_with(shop)
+        review(shop)
+
+    def marks() -> list[int | None]:
+        query = select(ProfileSync.revision)
+        return [db.session.scalar(query.where(ProfileSync.customer_id == each.id)) for each in (aged, bystander)]
+
+    before = marks()
+    with time_machine.travel(datetime(2026, 1, 15, 11, 59, tzinfo=UTC), tick=False):
+        review(shop)
+        assert marks() == before
+    with time_machine.travel(datetime(2026, 1, 15, 12, 1, tzinfo=UTC), tick=False):
+        review(shop)
+        review(shop)
+        assert marks() == [(before[0] or 0) + 1, before[1]]
+        told = profile_outbox.properties_now(shop, [aged.id], utcnow())[0][1]
+        assert told["jericommerce_points_to_next_tier"] == 250
+        assert events_of(aged, *MOVED) == []
 
 
 def test_somebody_elses_change_in_between_is_not_overwritten(shop: int) -> None:

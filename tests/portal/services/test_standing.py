@@ -85,6 +85,17 @@ def test_points_leave_the_twelve_months_that_count_and_the_day_is_known_before()
     assert _moved(rules, standing, earned, at=standing.tier_review_at) == ("Silver", "Bronze")
 
 
+@pytest.mark.parametrize("loss", [TierLoss.AT_EXPIRY, TierLoss.NEVER])
+def test_when_points_leave_is_known_also_where_no_tier_is_lost_by_it(loss: TierLoss) -> None:
+    rules = replace(RULES, basis=TierBasis.EARNED_12_MONTHS, loss=loss)
+    first, second = (Earning(datetime(2026, month, 10, tzinfo=UTC), 50_00) for month in (1, 6))
+    standing = Standing(7, tier_id=1)
+    assert _moved(rules, standing, first, second) is None
+    assert standing.tier_review_at == datetime(2027, 1, 10, tzinfo=UTC) + timedelta(seconds=1)
+    assert _moved(rules, standing, first, second, at=standing.tier_review_at) is None
+    assert standing.tier_review_at == datetime(2027, 6, 10, tzinfo=UTC) + timedelta(seconds=1)
+
+
 def test_the_calendar_year_begins_in_the_shops_time_zone() -> None:
     rules = replace(RULES, basis=TierBasis.EARNED_CALENDAR_YEAR)
     standing = Standing(7, tier_id=1)
