@@ -5,7 +5,7 @@ Their push tokens are nobody's: Apple's stand-in takes the pushes, and no phone 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from sqlalchemy import insert, select
@@ -52,8 +52,6 @@ def token(number: int) -> str:
 
 def _some(merchant_id: int, first: int, count: int) -> list[int]:
     now, ids = utcnow().replace(microsecond=0), new_ids(count)
-    certificate = apple_certificate(merchant_id)
-    assert certificate is not None
     # Where everybody begins: nobody is to be moved while something is measured.
     lowest = min(programme.tiers_of(merchant_id), key=lambda tier: tier.threshold)
     people = [
@@ -70,7 +68,7 @@ def _some(merchant_id: int, first: int, count: int) -> list[int]:
     ]
     db.session.execute(insert(Customer), people)
     made = db.session.scalars(select(Customer).where(Customer.id.between(ids[0], ids[-1])))
-    shown, cards, devices = faces(merchant_id, made), new_ids(count), new_ids(count)
+    shown, cards = faces(merchant_id, made), new_ids(count)
     told = [
         {
             "id": card_id,
@@ -83,6 +81,13 @@ def _some(merchant_id: int, first: int, count: int) -> list[int]:
         for card_id, customer_id in zip(cards, ids, strict=True)
     ]
     db.session.execute(insert(Card), told)
+    _put_on_phones(merchant_id, cards, first)
+    return ids
+
+
+def _put_on_phones(merchant_id: int, cards: Sequence[int], first: int) -> None:
+    certificate, devices = apple_certificate(merchant_id), new_ids(len(cards))
+    assert certificate is not None
     phones = [
         {
             "id": device_id,
@@ -97,4 +102,3 @@ def _some(merchant_id: int, first: int, count: int) -> list[int]:
     pairs = zip(devices, cards, strict=True)
     known = [{"device_id": device, "card_id": card, "merchant_id": merchant_id} for device, card in pairs]
     db.session.execute(insert(Registration), known)
-    return ids
