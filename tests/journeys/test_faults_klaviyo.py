@@ -65,9 +65,9 @@ def test_an_answer_that_never_comes_is_not_waited_for_and_nothing_is_doubled(
     app: Flask, client: FlaskClient, connected: Shop, sandbox: Sandbox
 ) -> None:
     told = factories.events("hang", MANY)
-    sandbox.order("hang_after_accept", BULK_PATH, seconds=20)
+    sandbox.order("hang_after_accept", BULK_PATH, seconds=45)
     tell_all(client, connected, told)
-    eventually(lambda: any(each.reason for each in deliveries_of(app, connected)), 18)
+    eventually(lambda: any(each.reason for each in deliveries_of(app, connected)), 35)
     hours_pass_until_settled(app, connected)
     arrive(sandbox, told)
 
