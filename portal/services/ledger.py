@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ARRAY, Executable, bindparam, func, select, update
+from sqlalchemy import ARRAY, Executable, Select, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from portal.bulk import insert_rows, update_rows
-from portal.db import changed_rows, db, one_of, run
+from portal.db import UtcDateTime, changed_rows, db, one_of, run
 from portal.errors import ConflictError
 from portal.models import Customer, PointsChange, ProfileSync, Redemption, Reward, TierBasis
 from portal.services.effects import Change
@@ -153,29 +153,35 @@ def reserve(reward: RewardRule, customer_id: int, unwritten: int) -> None:
 
 def mark_profiles(merchant_id: int, customer_ids: Iterable[int], now: datetime) -> None:
     """Their profiles at Klaviyo may differ from what is known here: let them be sent in a moment."""
-    rows = [
-        {"customer_id": customer_id, "merchant_id": merchant_id, "due_at": now + COALESCE}
-        for customer_id in sorted(customer_ids)
-    ]
-    if rows:
-        run(_mark(db.engine.dialect.name), rows)
+    ids, same = sorted(customer_ids), {"merchant_id": merchant_id, "due_at": now + COALESCE}
+    if not ids:
+        return
+    if db.engine.dialect.name == "postgresql":
+        run(_mark_from_array(), {"ids": ids, **same})
+    else:
+        run(_mark_each(), [{"customer_id": customer_id, **same} for customer_id in ids])
 
 
 @cache
-def _mark(dialect: str) -> Executable:
-    statement = (postgresql if dialect == "postgresql" else sqlite).insert(ProfileSync)
-    marked = statement.values(
-        customer_id=bindparam("customer_id"),
-        merchant_id=bindparam("merchant_id"),
-        due_at=bindparam("due_at"),
-        revision=0,
-        attempts=0,
-    )
-    marking: Executable = marked.on_conflict_do_update(
+def _mark_from_array() -> Executable:
+    """One statement for all of them: psycopg sends many rows one by one."""
+    each = func.unnest(_IDS).table_valued("id", name="touched").render_derived()
+    row: Select[Any] = select(each.c.id, bindparam("merchant_id"), bindparam("due_at", type_=UtcDateTime))
+    return _or_mark_again(postgresql.insert(ProfileSync).from_select(["customer_id", "merchant_id", "due_at"], row))
+
+
+@cache
+def _mark_each() -> Executable:
+    row = {name: bindparam(name) for name in ("customer_id", "merchant_id", "due_at")}
+    return _or_mark_again(sqlite.insert(ProfileSync).values(row))
+
+
+def _or_mark_again(marking: postgresql.Insert | sqlite.Insert) -> Executable:
+    marked: Executable = marking.on_conflict_do_update(
         index_elements=["customer_id"],
         set_={
-            "due_at": func.coalesce(ProfileSync.due_at, marked.excluded.due_at),
+            "due_at": func.coalesce(ProfileSync.due_at, marking.excluded.due_at),
             "revision": ProfileSync.revision + 1,
         },
     )
-    return marking
+    return marked
