@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
@@ -49,8 +49,17 @@ class Rules:
     # Tiers that were removed, as long as somebody may still be in one.
     former: tuple[TierRule, ...] = ()
 
+    @cached_property
+    def _by_id(self) -> dict[int | None, TierRule]:
+        return {tier.id: tier for tier in (*self.former, *self.tiers)}
+
+    @cached_property
+    def costs(self) -> tuple[int, ...]:
+        """Of the rewards, in their order."""
+        return tuple(reward.cost for reward in self.rewards)
+
     def tier(self, tier_id: int | None) -> TierRule | None:
-        return next((tier for tier in (*self.tiers, *self.former) if tier.id == tier_id), None)
+        return self._by_id.get(tier_id)
 
     def tier_for(self, points: int) -> TierRule | None:
         """The highest that so many points are enough for."""

@@ -167,7 +167,7 @@ def next_tier(rules: Rules, standing: Standing, points: int) -> tuple[TierRule, 
 
 def rewards_within(rules: Rules, balance: int) -> int:
     """How many rewards the balance is enough for."""
-    return bisect_right([reward.cost for reward in rules.rewards], balance)
+    return bisect_right(rules.costs, balance)
 
 
 def next_reward(rules: Rules, balance: int) -> RewardRule | None:
