@@ -172,7 +172,7 @@ def _mark_from_array() -> Executable:
 
 @cache
 def _mark_each() -> Executable:
-    row = {name: bindparam(name) for name in ("customer_id", "merchant_id", "due_at")}
+    row: dict[str, Any] = {name: bindparam(name) for name in ("customer_id", "merchant_id", "due_at")}
     return _or_mark_again(sqlite.insert(ProfileSync).values(row))
 
 
