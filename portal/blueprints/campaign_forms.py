@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC
 
 from flask_wtf import FlaskForm
 from wtforms import DateTimeLocalField, SelectMultipleField, StringField, TextAreaField
-from wtforms.validators import DataRequired, Length, Optional
+from wtforms.validators import DataRequired, Length, Optional, ValidationError
 
 from portal.errors import InvalidError
 from portal.models import Campaign, CampaignStart, CardStatus
-from portal.services import audiences, directory, segments
-from portal.services.campaigns import GUARD_PERCENT, CampaignPlan
+from portal.services import audiences, directory, personalising, segments
+from portal.services.campaigns import GUARD_PERCENT, CampaignPlan, checked_url
 from portal.services.values import plain
 from portal.web.fields import ChoiceField, WholeField
 from portal.web.guards import merchant_id
@@ -47,12 +48,21 @@ class CampaignForm(FlaskForm):
         self.tier.choices = [("", "Every tier"), *tiers.items()]
         return self
 
+    def validate_message(self, field: TextAreaField) -> None:
+        """Already here, so that all that is wrong is said at once."""
+        _judge(personalising.check, field.data or "")
+
+    def validate_url(self, field: StringField) -> None:
+        _judge(checked_url, (field.data or "").strip())
+
     def plan(self) -> CampaignPlan | None:
         """None where something is wrong; it then stands beside its field."""
         self.validate()
         for field in (self.include, self.exclude):
             if field.errors:
                 field.errors = [_GONE]
+        if not self.include.data and not self.include.errors:
+            self.include.errors = ["Choose at least one segment."]
         starts_at = self.start.data == CampaignStart.AT.value
         if starts_at and self.start_at.data is None and not self.start_at.errors:
             self.start_at.errors = ["Enter the day and time at which it starts."]
@@ -73,6 +83,13 @@ class CampaignForm(FlaskForm):
             start_at=local.replace(tzinfo=zone()).astimezone(UTC) if local else None,
             guard_percent=self.guard.data or GUARD_PERCENT,
         )
+
+
+def _judge(check: Callable[[str], object], text: str) -> None:
+    try:
+        check(text)
+    except InvalidError as error:
+        raise ValidationError(error.message) from error
 
 
 def _plain(name: str) -> str:

@@ -70,7 +70,7 @@ def list_newest(merchant_id: int, before: int | None = None, limit: int = 50) ->
 
 def save(merchant_id: int, campaign_id: int | None, plan: CampaignPlan, actor: str) -> Campaign:
     """Make a draft, or change it. Raises `InvalidError` that names the field, `ConflictError` once it has begun."""
-    message, url = personalising.check(plan.message), _checked_url(plan.url)
+    message, url = personalising.check(plan.message), checked_url(plan.url)
     chosen = _checked_segments(merchant_id, plan)
     if plan.tier_id is not None:
         _check_tier(merchant_id, plan.tier_id)
@@ -99,7 +99,8 @@ def save(merchant_id: int, campaign_id: int | None, plan: CampaignPlan, actor: s
     return campaign
 
 
-def _checked_url(url: str | None) -> str | None:
+def checked_url(url: str | None) -> str | None:
+    """Raises `InvalidError`."""
     if not url:
         return None
     if len(url) > LONGEST_URL:
