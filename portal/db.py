@@ -256,7 +256,8 @@ def engine_options(database_url: str) -> dict[str, Any]:
     if database_url.startswith("sqlite"):
         in_memory = ":memory:" in database_url or database_url == "sqlite://"
         options = {"hide_parameters": True, "connect_args": {"timeout": 30, "check_same_thread": False}}
-        return options if in_memory else {**options, **pool}
+        # The same few over and over: each connection keeps a cache of its own.
+        return options if in_memory else {**options, **pool, "pool_use_lifo": True}
     return {
         "hide_parameters": True,
         **pool,
