@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from portal import config
 from portal.db import db, in_own_session, transaction, utcnow
@@ -54,8 +54,10 @@ def _work_aside(importing: Collection[int], stopping: threading.Event) -> None:
     try:
         segment_counts.count_next(importing)
         segment_tidying.tidy_if_due(stopping)
-    except SQLAlchemyError as error:
+    except OperationalError as error:
         log.warning("database unreachable", extra={"error": type(error).__name__})
+    except Exception:  # settled here: whatever was left comes due again
+        log.exception("work beside the imports failed")
     finally:
         db.session.remove()
 

@@ -49,16 +49,19 @@ def _forget(segment_id: int) -> None:
 
 
 def _drop_runs(now: datetime) -> bool:
-    last = select(func.max(SegmentRun.generation)).where(
-        SegmentRun.segment_id == Segment.id, SegmentRun.state == RunState.COMPLETE
+    last = (
+        select(SegmentRun.segment_id, func.max(SegmentRun.generation).label("generation"))
+        .where(SegmentRun.state == RunState.COMPLETE)
+        .group_by(SegmentRun.segment_id)
+        .subquery()
     )
     old = (
         select(SegmentRun.id)
-        .join(Segment, Segment.id == SegmentRun.segment_id)
+        .outerjoin(last, last.c.segment_id == SegmentRun.segment_id)
         .where(
             SegmentRun.started_at < now - KEEP_RUNS,
             SegmentRun.state != RunState.RUNNING,
-            or_(last.scalar_subquery().is_(None), SegmentRun.generation < last.scalar_subquery()),
+            or_(last.c.generation.is_(None), SegmentRun.generation < last.c.generation),
         )
         .order_by(SegmentRun.id)
         .limit(1)
