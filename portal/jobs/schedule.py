@@ -12,7 +12,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import ParamSpec
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from portal import config, queue
 from portal.db import db, transaction, utcnow
@@ -109,10 +110,17 @@ def run(name: str, stopping: threading.Event) -> None:
             beat(name, "ticker")
             tick()
         except SQLAlchemyError as error:
-            log.warning("database unreachable", extra={"error": type(error).__name__})
+            note_database_trouble(error)
         finally:
             db.session.remove()
         stopping.wait(max(0.05, TICK_SECONDS - (time.monotonic() - started)))
+
+
+def note_database_trouble(error: SQLAlchemyError) -> None:
+    """For a loop that goes on all the same. What is no word of the database's own is told in full: it may be our fault."""
+    theirs = isinstance(error, (DBAPIError, PoolTimeoutError))
+    said = {} if theirs else {"said": str(error)[:500]}
+    log.warning("database unreachable", extra={"error": type(error).__name__, **said})
 
 
 def beat(name: str, kind: str) -> None:
@@ -126,7 +134,7 @@ def beat_until(name: str, kind: str, stopping: threading.Event) -> None:
         try:
             beat(name, kind)
         except SQLAlchemyError as error:
-            log.warning("database unreachable", extra={"error": type(error).__name__})
+            note_database_trouble(error)
         finally:
             db.session.remove()
         stopping.wait(BEAT_SECONDS)

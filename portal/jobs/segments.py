@@ -43,7 +43,7 @@ def run(name: str, stopping: threading.Event) -> None:
                     importing = {claim.merchant_id for claim in under_way.values()}
                     beside = aside.submit(in_own_session(_work_aside), importing, stopping)
             except SQLAlchemyError as error:
-                log.warning("database unreachable", extra={"error": type(error).__name__})
+                schedule.note_database_trouble(error)
             finally:
                 db.session.remove()
             _wait(under_way, stopping)
@@ -55,7 +55,7 @@ def _work_aside(importing: Collection[int], stopping: threading.Event) -> None:
         segment_counts.count_next(importing)
         segment_tidying.tidy_if_due(stopping)
     except OperationalError as error:
-        log.warning("database unreachable", extra={"error": type(error).__name__})
+        schedule.note_database_trouble(error)
     except Exception:  # settled here: whatever was left comes due again
         log.exception("work beside the imports failed")
     finally:
