@@ -10,9 +10,7 @@ from sqlalchemy import select
 
 from portal.db import db, utcnow
 from portal.models import (
-    Assignment,
     Call,
-    Campaign,
     Card,
     Customer,
     Delivery,
@@ -27,7 +25,8 @@ from portal.models import (
     SegmentMember,
     is_member,
 )
-from portal.services import activity, push_reports, suppressing, verdicts
+from portal.services import activity, campaign_results, push_reports, suppressing, verdicts
+from portal.services.campaign_results import Fate
 from portal.services.push_reports import Report
 
 MOST = 20
@@ -54,7 +53,7 @@ class Trace:
     events: Sequence[TracedEvent]
     profile: ProfileSync | None
     segments: Sequence[str]
-    campaigns: Sequence[tuple[Assignment, Campaign]]
+    campaigns: Sequence[Fate]
     pushes: Sequence[Push]
     reports: dict[int, Report]
     iphones: Sequence[tuple[Registration, Device]]
@@ -65,13 +64,13 @@ class Trace:
 def trace(customer: Customer, now: datetime | None = None) -> Trace:
     """Each list newest first."""
     events = _events(customer)
-    pushes = _pushes(customer)
+    pushes, campaigns = _pushes(customer), campaign_results.of_customer(customer, MOST)
     reports = {push.id: push_reports.report(push) for push in pushes[:DETAILED]}
     facts = verdicts.Facts(
         customer=customer,
         event=next((each.row for each in events if each.row.event.type != verdicts.OUTCOME), None),
         push=reports[pushes[0].id] if pushes else None,
-        assignment=next(iter(_campaigns(customer)), None),
+        campaign=campaigns[0] if campaigns else None,
         profile=db.session.get(ProfileSync, customer.id),
         suppression=suppressing.of(customer.merchant_id, customer.id),
     )
@@ -81,7 +80,7 @@ def trace(customer: Customer, now: datetime | None = None) -> Trace:
         events=events,
         profile=facts.profile,
         segments=_segments(customer),
-        campaigns=_campaigns(customer),
+        campaigns=campaigns,
         pushes=pushes,
         reports=reports,
         iphones=_iphones(customer),
@@ -119,17 +118,6 @@ def _segments(customer: Customer) -> Sequence[str]:
         .order_by(Segment.name)
     )
     return db.session.scalars(query).all()
-
-
-def _campaigns(customer: Customer) -> list[tuple[Assignment, Campaign]]:
-    query = (
-        select(Assignment, Campaign)
-        .join(Campaign, Campaign.id == Assignment.campaign_id)
-        .where(Assignment.customer_id == customer.id)
-        .order_by(Assignment.assigned_at.desc(), Assignment.campaign_id.desc())
-        .limit(MOST)
-    )
-    return [(assignment, campaign) for assignment, campaign in db.session.execute(query)]
 
 
 def _iphones(customer: Customer) -> list[tuple[Registration, Device]]:

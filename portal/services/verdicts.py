@@ -10,8 +10,6 @@ from datetime import datetime
 
 from portal.db import db
 from portal.models import (
-    Assignment,
-    Campaign,
     Connection,
     ConnectionState,
     Customer,
@@ -22,6 +20,7 @@ from portal.models import (
     PushSuppression,
 )
 from portal.services import activity, connecting
+from portal.services.campaign_results import Fate
 from portal.services.catalogue import PUSH_OUTCOME, RECORDED
 from portal.services.push_reports import REASONS, REMEDIES, Report
 
@@ -39,7 +38,7 @@ class Facts:
     customer: Customer
     event: activity.Row | None
     push: Report | None
-    assignment: tuple[Assignment, Campaign] | None
+    campaign: Fate | None
     profile: ProfileSync | None
     suppression: PushSuppression | None
 
@@ -102,9 +101,9 @@ def _under_way(report: Report, now: datetime) -> Verdict:
 
 
 def _of_campaign(facts: Facts, connection: Connection | None, now: datetime) -> Verdict | None:
-    if facts.assignment is None:
+    if facts.campaign is None:
         return None
-    assignment, campaign = facts.assignment
+    assignment, campaign = facts.campaign.assignment, facts.campaign.campaign
     newer = facts.push is None or assignment.assigned_at > facts.push.push.created_at
     if not newer or not assignment.refused:
         return None
