@@ -40,12 +40,17 @@ BENCHMARKS: dict[str, Callable[[str], None]] = {
 WITHOUT_DATABASE = {"passes": passes, "pushes": pushes}
 
 
+def _database(name: str) -> str:
+    return "postgresql" if name == "postgres" else name
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     names = [*BENCHMARKS, *WITHOUT_DATABASE]
     parser.add_argument("what", nargs="*", choices=[[], *names], metavar="what", help=", ".join(names))
-    parser.add_argument("--database", choices=DATABASES, help="both, one after the other, if left out")
+    parser.add_argument("--database", type=_database, choices=DATABASES, help="both, one after the other, if left out")
     parser.add_argument("--customers", type=int, default=100_000, help="of how many `properties` are sent")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="that `history-memory` imports")
     options = parser.parse_args()
     print(f"{os.cpu_count()} cores, Python {platform.python_version()}")
     for name in options.what or names:
@@ -55,6 +60,8 @@ def main() -> None:
         for database in [options.database] if options.database else DATABASES:
             if name == "properties":
                 properties(database, options.customers)
+            elif name == "history-memory":
+                history_memory(database, options.rows)
             else:
                 BENCHMARKS[name](database)
 

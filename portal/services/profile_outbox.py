@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -31,6 +31,8 @@ from portal.services.standing import STATE, Standing, score
 SINGLE_LIMIT = 50
 # With this many waiting or fewer it is quiet, and each goes by itself: there within a second, with the profile's id as answer.
 QUIET = 25
+# About as many fit into one request; whoever claims more holds them in memory while others could send them.
+BULK_LIMIT = 5_000
 
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -124,7 +126,7 @@ def claim(merchant_id: int, mode: Mode, now: datetime, lease_seconds: int) -> Ba
     connection = _connection(merchant_id, lock=True)
     if connection is None or not may_send(connection, now):
         return None
-    limit = wire.BULK_PROFILES if mode is Mode.BULK else SINGLE_LIMIT
+    limit = BULK_LIMIT if mode is Mode.BULK else SINGLE_LIMIT
     if connection.failures_in_a_row >= FAILURES_BEFORE_PROBING:
         mode, limit = Mode.SINGLE, 1
     due = _due(merchant_id, now).limit(limit)
@@ -171,7 +173,9 @@ def _updates(merchant_id: int, rows: Iterable[Any], now: datetime) -> list[Updat
         if differing and (person.klaviyo_profile_id or person.email or person.phone):
             email = None if row.email_refused and person.phone else person.email
             identifiers = (person.klaviyo_profile_id, email, person.phone)
-            found.append(Update(person.id, row.attempts, *identifiers, _json(differing), _json(properties)))
+            whole = _json(properties)
+            told = whole if len(differing) == len(properties) else _json(differing)
+            found.append(Update(person.id, row.attempts, *identifiers, told, whole))
     return found
 
 
@@ -179,8 +183,13 @@ _WHO = ("id", "klaviyo_profile_id", "email", "phone", "link_token", "created_at"
 _COLUMNS = tuple(Customer.__table__.c[name] for name in (*_WHO, *STATE))
 
 
-def properties_now(merchant_id: int, customer_ids: Iterable[int], now: datetime) -> list[tuple[Any, dict[str, Any]]]:
-    """(a row with the customer's identifiers, the properties as the ledger has them) each, in the order of ids."""
+def properties_now(
+    merchant_id: int, customer_ids: Iterable[int], now: datetime
+) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """(a row with the customer's identifiers, the properties as the ledger has them) each, in the order of ids.
+
+    One by one: ten thousand of them at once take more memory than everything else.
+    """
     ids = sorted(customer_ids)
     rules = current_rules(merchant_id)
     slug = db.session.scalars(select(Merchant.slug).where(Merchant.id == merchant_id)).one()
@@ -188,13 +197,11 @@ def properties_now(merchant_id: int, customer_ids: Iterable[int], now: datetime)
         select(*_COLUMNS).where(one_of(_COLUMNS[0], ids), Customer.merchant_id == merchant_id).order_by(_COLUMNS[0])
     ).all()
     earned = ledger.earnings(rules, ids, now)
-    found = []
     for person in people:
         standing = Standing(person.id, *person[len(_WHO) :])
         points = score(rules, standing, earned[person.id], now)
         joined = person.joined_at or person.created_at
-        found.append((person, properties_of(rules, standing, points, joined, link_of(slug, person.link_token))))
-    return found
+        yield person, properties_of(rules, standing, points, joined, link_of(slug, person.link_token))
 
 
 # --- settling ------------------------------------------------------------------------------------

@@ -123,7 +123,7 @@ def test_the_way_to_the_next_tier_grows_by_time_alone_and_only_then_is_told(shop
         review(shop)
         review(shop)
         assert marks() == [(before[0] or 0) + 1, before[1]]
-        told = profile_outbox.properties_now(shop, [aged.id], utcnow())[0][1]
+        [(_, told)] = profile_outbox.properties_now(shop, [aged.id], utcnow())
         assert told["jericommerce_points_to_next_tier"] == 250
         assert events_of(aged, *MOVED) == []
 
