@@ -218,15 +218,22 @@ def _referred(properties: dict[str, Any], moment: datetime, subject: Subject) ->
 def _redeemed(
     event_type: str, properties: dict[str, Any], moment: datetime, subject: Subject, reserve: Reserve
 ) -> list[Happening]:
-    reward = subject.rules.reward(str(properties.get("reward_id", "")))
-    cost = _points(properties, "cost")
+    code = str(properties.get("reward_id", ""))
+    reward, withdrawn = subject.rules.reward(code), subject.rules.withdrawn_reward(code)
+    if withdrawn is not None and withdrawn.withdrawn_at <= moment:
+        raise ConflictError(
+            f"{withdrawn.name} was withdrawn and can no longer be redeemed. No points were taken.",
+            field="properties.reward_id",
+            code="reward_withdrawn",
+        )
+    known, cost = reward or withdrawn, _points(properties, "cost")
     if cost is None:
-        if reward is None:
+        if known is None:
             raise InvalidError(
                 "properties.cost is missing. Send the points it cost, or the id of a reward of your programme as reward_id.",
                 field="properties.cost",
             )
-        cost = reward.cost
+        cost = known.cost
     if cost < 0:
         raise InvalidError("properties.cost must not be below 0.", field="properties.cost")
     if cost > subject.standing.balance:
@@ -239,7 +246,8 @@ def _redeemed(
     if reward is not None:
         _check_channel(reward, REWARD_CHANNELS[event_type])
         reserve(reward)
-        told = {"reward_name": reward.name, **told}
+    if known is not None:
+        told = {"reward_name": known.name, **told}
     told["cost"] = to_number(cost)
     redeemed = Happening(event_type, told, moment, redeemed=reward)
     name = told.get("reward_name") or told.get("reward_id")

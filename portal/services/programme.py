@@ -48,6 +48,7 @@ class TierPlan:
             referral_points=present.referral_points,
             zone=present.zone,
             former=removed,
+            withdrawn=present.withdrawn,
         )
 
 

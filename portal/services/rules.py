@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property, lru_cache
 from zoneinfo import ZoneInfo
 
@@ -36,6 +37,16 @@ class RewardRule:
 
 
 @dataclass(frozen=True)
+class WithdrawnReward:
+    """A reward that could be redeemed until then; what happened before may still be told."""
+
+    code: str
+    name: str
+    cost: int
+    withdrawn_at: datetime
+
+
+@dataclass(frozen=True)
 class Rules:
     """Tiers by rising threshold, rewards by rising cost."""
 
@@ -48,6 +59,7 @@ class Rules:
     zone: ZoneInfo
     # Tiers that were removed, as long as somebody may still be in one.
     former: tuple[TierRule, ...] = ()
+    withdrawn: tuple[WithdrawnReward, ...] = ()
 
     @cached_property
     def _by_id(self) -> dict[int | None, TierRule]:
@@ -67,6 +79,9 @@ class Rules:
 
     def reward(self, code: str) -> RewardRule | None:
         return next((reward for reward in self.rewards if reward.code == code), None)
+
+    def withdrawn_reward(self, code: str) -> WithdrawnReward | None:
+        return next((reward for reward in self.withdrawn if reward.code == code), None)
 
 
 # A version is drawn anew at every change and never comes back, not even after a rollback: what is kept under it stays right.
@@ -105,6 +120,11 @@ def rules_of(merchant_id: int, version: int) -> Rules:
         .where(Reward.merchant_id == merchant_id, Reward.withdrawn_at.is_(None))
         .order_by(Reward.cost, Reward.code)
     )
+    withdrawn = db.session.execute(
+        select(Reward.code, Reward.name, Reward.cost, Reward.withdrawn_at).where(
+            Reward.merchant_id == merchant_id, Reward.withdrawn_at.is_not(None)
+        )
+    )
     return Rules(
         basis=TierBasis(basis),
         loss=TierLoss(loss),
@@ -114,6 +134,7 @@ def rules_of(merchant_id: int, version: int) -> Rules:
         referral_points=referral,
         zone=ZoneInfo(zone),
         former=tuple(TierRule(*row, valid_months=None) for row in former),
+        withdrawn=tuple(WithdrawnReward(code, name, cost, at) for code, name, cost, at in withdrawn if at),
     )
 
 

@@ -12,10 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 
-from portal.db import db, new_id, transaction
+from portal.db import db, new_id, transaction, utcnow
 from portal.errors import PortalError
 from portal.models import Channel, Customer, Event, PointsChange, ProfileSync, Programme, Reward, Tier, TierBasis
 from portal.services import events
+from portal.services import programme as programme_rules
 from portal.services.customers import Identifiers
 from tests.portal.services import stage
 from tests.portal.services.stage import told
@@ -194,6 +195,22 @@ def test_the_last_of_a_reward_is_given_once_and_only_where_it_may_be(programme: 
     redeem = {"type": "reward_redeemed_in_store", "properties": {"reward_id": "mug"}}
     outcomes = stage.record(programme, told("1", **redeem), told("2", "bo@example.com", **redeem))
     assert [str(getattr(outcome, "code", outcome)) for outcome in outcomes] == ["accepted", "reward_used_up"]
+
+
+def test_a_withdrawn_reward_is_refused_by_its_name_but_for_what_happened_before(programme: int) -> None:
+    _points(programme, "points", change=500)
+    with transaction():
+        programme_rules.offer_reward(
+            programme, db.session.scalars(select(Reward.id).where(Reward.code == "coffee")).one(), False
+        )
+    for number, cost in enumerate(({}, {"cost": 10})):
+        redeem = {"type": "reward_redeemed_online", "properties": {"reward_id": "coffee", **cost}}
+        refused = stage.record(programme, told(f"now-{number}", occurred_at=utcnow(), **redeem))
+        assert _error(list(refused)) == ("reward_withdrawn", "properties.reward_id")
+    before = utcnow() - timedelta(hours=1)
+    redeem = {"type": "reward_redeemed_online", "properties": {"reward_id": "coffee"}}
+    assert stage.record(programme, told("late", occurred_at=before, **redeem)) == ["accepted"]
+    assert _customer(programme).balance == 400_00
 
 
 def test_a_referral_brings_its_points(shop: int) -> None:
