@@ -26,6 +26,7 @@ from portal.services.push_reports import REASONS, REMEDIES, Report
 
 OUTCOME = PUSH_OUTCOME.type
 OK, WAITS, STOPPED = "ok", "wait", "bad"
+DELIVERED = "Nothing has stopped it: the last push was delivered. The phone has the message."
 NO_CARD = (
     "The customer has no card on a phone, so there is nothing to push to. Send an email with the card's link instead."
 )
@@ -59,7 +60,7 @@ def verdict(facts: Facts, now: datetime) -> Verdict:
             return found
     if facts.push is None:
         return _nobody_asked(facts)
-    return Verdict("Nothing has stopped it: the last push was delivered. The phone has the message.", OK)
+    return Verdict(DELIVERED, OK)
 
 
 # --- pushes --------------------------------------------------------------------------------------
@@ -90,6 +91,8 @@ def _under_way(report: Report, now: datetime) -> Verdict:
         return _waits("The last push waits for the end of your quiet hours, and then goes out by itself.")
     if push.state == PushState.WAITING:
         return _waits("The last push is about to be written on the card.")
+    if any(phone.state == PushState.DELIVERED for phone in report.phones):
+        return Verdict(DELIVERED, OK)
     if problem := next((step for step in report.steps if step.kind == "bad"), None):
         return _stopped(f"The last push cannot reach the phone: {problem.words}")
     if said := next((phone.words for phone in report.phones if phone.state == PushState.SENT), None):
