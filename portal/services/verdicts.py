@@ -89,6 +89,8 @@ def _under_way(report: Report, now: datetime) -> Verdict:
     push = report.push
     if push.due_at is not None and push.due_at > now:
         return _waits("The last push waits for the end of your quiet hours, and then goes out by itself.")
+    if push.state == PushState.WAITING and push.due_at is None:
+        return _waits("The last push waits until its campaign goes on. Resume it under Campaigns.")
     if push.state == PushState.WAITING:
         return _waits("The last push is about to be written on the card.")
     if any(phone.state == PushState.DELIVERED for phone in report.phones):

@@ -81,6 +81,7 @@ PUSH_REASONS = {
     "expired": "Too late",
     "not_fetched": "Phone did not fetch it",
     "refused": "Refused by Google",
+    "cancelled": "Campaign cancelled",
 }
 
 IMPORT_STATES = {

@@ -13,6 +13,7 @@ from tests import factories
 from tests.factories import Shop
 from tests.journeys import shop_owner
 from tests.portal.jobs.campaign_stage import CampaignStage
+from tests.portal.services import push_cases
 
 pytestmark = pytest.mark.browser
 
@@ -31,6 +32,13 @@ PAGES = (
     "/loyalty/rewards",
     "/loyalty/rewards/new",
     "/loyalty/points",
+    "/push",
+    "/push?state=delivered",
+    "/push/test",
+    "/push/webhook",
+    "/push/suppressed",
+    "/push/settings",
+    "/activity/trace",
     "/till",
     "/settings/integrations",
     shop_owner.KLAVIYO,
@@ -79,6 +87,9 @@ def test_every_page_can_be_used_by_everybody(
         f"/campaigns/{campaign_id}/customers",
         f"/campaigns/{campaign_id}/edit",
         f"/campaigns/{campaign_id}/start",
+        f"/push/{push_cases.push(app, connected, customer.id, 'Hello')}",
+        f"/push/test?customer={customer.public_id}",
+        f"/activity/trace?customer={customer.public_id}",
         f"/customers/{customer.id}",
         f"/customers/{customer.id}/points",
         f"/till/{customer.id}",

@@ -30,7 +30,9 @@ from portal.models import (
     Wallet,
 )
 from portal.services import push_sending, suppressing, wallet_health
+from portal.services.push_reports import REASONS, REMEDIES
 from portal.services.tracing import trace
+from portal.web.words import PUSH_REASONS
 from tests import factories
 from tests.factories import Shop
 from tests.portal.blueprints import pages
@@ -179,6 +181,9 @@ def test_a_push_under_way_is_said_with_what_it_waits_for(app: Flask, connected: 
     with app.app_context(), transaction():
         db.session.get_one(Push, push_id).due_at = utcnow() + timedelta(hours=3)
     assert "waits for the end of your quiet hours" in _verdict(app, ada)
+    with app.app_context(), transaction():
+        db.session.get_one(Push, push_id).due_at = None
+    assert "waits until its campaign goes on" in _verdict(app, ada)
     push_cases.put_on_phone(app, connected, ada)
     with app.app_context(), transaction():
         db.session.get_one(Push, push_id).due_at = utcnow()
@@ -188,6 +193,10 @@ def test_a_push_under_way_is_said_with_what_it_waits_for(app: Flask, connected: 
     with app.app_context(), transaction():
         wallet_health.note_problem(connected.id, Wallet.APPLE, "Apple no longer accepts the certificate.", utcnow())
     assert "cannot reach the phone: Apple no longer accepts the certificate." in _verdict(app, ada)
+
+
+def test_every_reason_has_a_name_a_sentence_and_a_remedy() -> None:
+    assert set(PUSH_REASONS) == set(PushReason) == set(REASONS) == set(REMEDIES)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
