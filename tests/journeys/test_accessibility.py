@@ -57,6 +57,27 @@ PAGES = (
 SCREENS = {"desk, light": (1280, 900, "light"), "phone, dark": (390, 844, "dark")}
 
 
+def _own_pages(app: Flask, shop: Shop) -> tuple[str, ...]:
+    """Of one customer, one campaign and one push."""
+    with app.app_context():
+        customer = directory.page(shop.id).customers[0]
+    stage = CampaignStage(app, shop)
+    campaign_id = stage.save([stage.segment("VIP Gold", [customer.id])])
+    return (
+        f"/campaigns/{campaign_id}",
+        f"/campaigns/{campaign_id}/audience",
+        f"/campaigns/{campaign_id}/customers",
+        f"/campaigns/{campaign_id}/edit",
+        f"/campaigns/{campaign_id}/start",
+        f"/push/{push_cases.push(app, shop, customer.id, 'Hello')}",
+        f"/push/test?customer={customer.public_id}",
+        f"/activity/trace?customer={customer.public_id}",
+        f"/customers/{customer.id}",
+        f"/customers/{customer.id}/points",
+        f"/till/{customer.id}",
+    )
+
+
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("screen", SCREENS)
 def test_every_page_can_be_used_by_everybody(
@@ -77,23 +98,7 @@ def test_every_page_can_be_used_by_everybody(
     )
     axe = Axe()
     found: dict[str, str] = {}
-    with app.app_context():
-        customer = directory.page(connected.id).customers[0]
-    stage = CampaignStage(app, connected)
-    campaign_id = stage.save([stage.segment("VIP Gold", [customer.id])])
-    own = (
-        f"/campaigns/{campaign_id}",
-        f"/campaigns/{campaign_id}/audience",
-        f"/campaigns/{campaign_id}/customers",
-        f"/campaigns/{campaign_id}/edit",
-        f"/campaigns/{campaign_id}/start",
-        f"/push/{push_cases.push(app, connected, customer.id, 'Hello')}",
-        f"/push/test?customer={customer.public_id}",
-        f"/activity/trace?customer={customer.public_id}",
-        f"/customers/{customer.id}",
-        f"/customers/{customer.id}/points",
-        f"/till/{customer.id}",
-    )
+    own = _own_pages(app, connected)
     for path in ("/login", *PAGES, *own):
         if path == PAGES[0]:
             shop_owner.log_in(page, connected)
