@@ -19,6 +19,8 @@ from portal.models import (
     LoginFailure,
     LoginSession,
     PeriodicTask,
+    Push,
+    PushSource,
     Unsent,
     in_state,
 )
@@ -29,6 +31,8 @@ KEEP_MINUTES = timedelta(days=8)
 # Only the last hour is looked at.
 KEEP_LAGS = timedelta(days=1)
 KEEP_HEARTBEATS = timedelta(days=1)
+# Far beyond the hours in which a repeat is told from a new push.
+KEEP_PUSHES = timedelta(days=90)
 
 
 def beat(name: str, kind: str, now: datetime) -> None:
@@ -69,6 +73,7 @@ def prune(settings: Settings, now: datetime) -> int:
     _change(delete(Heartbeat).where(Heartbeat.at < now - KEEP_HEARTBEATS))
     _change(delete(LoginSession).where(LoginSession.expires_at < now))
     _change(delete(LoginFailure).where(LoginFailure.at < now - timedelta(days=1)))
+    _prune_pushes(now - KEEP_PUSHES)
     return gone
 
 
@@ -83,6 +88,21 @@ def _prune_deliveries(state: DeliveryState, before: datetime) -> int:
     if state is DeliveryState.DEAD:
         _change(update(Event).where(one_of(Event.id, old)).values(unsent=Unsent.GIVEN_UP))
     return _change(delete(Delivery).where(one_of(Delivery.id, old)))
+
+
+def _prune_pushes(before: datetime) -> None:
+    """With what became of them. A campaign's stay with it: its results are counted from them."""
+    old = (
+        select(Push.id)
+        .where(
+            Push.id < first_id_at(before),
+            Push.settled_at < before,
+            Push.source != PushSource.CAMPAIGN,
+        )
+        .order_by(Push.id)
+        .limit(PRUNE_AT_ONCE)
+    )
+    _change(delete(Push).where(Push.id.in_(old.scalar_subquery())))
 
 
 def give_up(now: datetime) -> None:

@@ -11,8 +11,22 @@ from sqlalchemy import func, select
 
 from portal.config import Settings
 from portal.db import db, first_id_at, in_own_session, new_id, transaction, utcnow
-from portal.models import Call, Delivery, DeliveryMinute, Event, Heartbeat, LoginFailure, LoginSession, Unsent
+from portal.models import (
+    Call,
+    Delivery,
+    DeliveryMinute,
+    Event,
+    Heartbeat,
+    LoginFailure,
+    LoginSession,
+    Push,
+    PushSource,
+    PushState,
+    Unsent,
+)
 from portal.services import activity, upkeep
+from portal.services.customers import Identifiers
+from tests import factories
 from tests.portal.services import stage
 from tests.portal.services.stage import answer
 
@@ -68,6 +82,22 @@ def test_only_a_bounded_number_is_removed_at_once(shop: int, monkeypatch: pytest
     stage.settle(stage.must_claim(shop), answer(202))
     monkeypatch.setattr(upkeep, "PRUNE_AT_ONCE", 2)
     assert [_prune(31) for _ in range(4)] == [2, 2, 1, 0]
+
+
+def test_pushes_go_with_their_outcomes_after_90_days_but_not_a_campaigns(shop: int) -> None:
+    (person,) = factories.know(shop, [Identifiers(email="ada@example.com")])
+    assert person is not None
+    kept = {"merchant_id": shop, "customer_id": person.id, "message": "Hello", "digest": b"", "channels": ""}
+    settled = {**kept, "created_at": utcnow(), "settled_at": utcnow(), "state": PushState.DELIVERED}
+    with transaction():
+        db.session.add_all(Push(id=new_id(), source=source, **settled) for source in PushSource)
+        waiting = {**kept, "created_at": utcnow(), "due_at": utcnow(), "state": PushState.WAITING}
+        db.session.add(Push(id=new_id(), source=PushSource.API, **waiting))
+    _prune(89)
+    assert _count(Push) == 4
+    _prune(91)
+    left = select(Push.source, Push.state).order_by(Push.id)
+    assert [tuple(row) for row in db.session.execute(left)] == [("campaign", "delivered"), ("api", "waiting")]
 
 
 def test_calls_are_kept_as_long_as_anything_they_carried(shop: int) -> None:
