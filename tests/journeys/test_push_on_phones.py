@@ -2,51 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from portal.db import db, transaction, utcnow
-from portal.jobs import cards as card_jobs
 from portal.jobs import pushes as push_jobs
-from portal.models import CardMessage, Customer, Event, Merchant, PushRules, PushTarget, Wallet
+from portal.models import CardMessage, Event, PushTarget, Wallet
 from portal.services import push_google, push_outcomes
-from portal.services.customers import Identifiers
-from tests import factories
 from tests.factories import Shop
-from tests.klaviyo_account import Sandbox
-from tests.phone import ANDROID, Phone
-from tests.waiting import eventually
-
-EMAIL = "ada@example.com"
-
-
-def _link(app: Flask, live_portal: str) -> str:
-    with app.app_context():
-        customer = db.session.scalars(select(Customer).where(Customer.email == EMAIL)).one()
-        merchant = db.session.get_one(Merchant, customer.merchant_id)
-        return f"{live_portal}/{merchant.slug}/download?token={customer.link_token}"
-
-
-def _ask(client: FlaskClient, shop: Shop, message: str, **more: Any) -> str:
-    body = {"email": EMAIL, "message": message, **more}
-    answer = client.post("/v1/push", json=body, headers={"Authorization": f"Bearer {shop.api_key}"})
-    assert answer.status_code == 202, answer.text
-    return str(answer.get_json()["id"])
-
-
-def _see(client: FlaskClient, shop: Shop, push_id: str) -> dict[str, Any]:
-    return dict(client.get(f"/v1/push/{push_id}", headers={"Authorization": f"Bearer {shop.api_key}"}).get_json())
-
-
-def _work(app: Flask, shop: Shop) -> None:
-    """What workers do, a moment later."""
-    with app.app_context():
-        push_jobs.take_turn(shop.id)
-        card_jobs.take_turn(shop.id)
+from tests.journeys.pushed import ask, see, shown, work
+from tests.phone import Phone
 
 
 def _look(app: Flask, shop: Shop) -> None:
@@ -58,39 +24,21 @@ def _look(app: Flask, shop: Shop) -> None:
         push_jobs.take_turn(shop.id)
 
 
-@pytest.fixture
-def phones(app: Flask, connected: Shop, sandbox: Sandbox, live_portal: str) -> tuple[Phone, Phone]:
-    with app.app_context():
-        factories.know(connected.id, [Identifiers(email=EMAIL)])
-        with transaction():
-            db.session.add(PushRules(merchant_id=connected.id, tells_klaviyo=True, paused=False))
-    iphone, android = Phone(sandbox.url), Phone(sandbox.url, ANDROID)
-    iphone.add(_link(app, live_portal))
-    android.add(_link(app, live_portal))
-    assert eventually(lambda: _on_android(app))
-    return iphone, android
-
-
-def _on_android(app: Flask) -> bool:
-    with app.app_context():
-        return db.session.scalars(select(Customer).where(Customer.email == EMAIL)).one().on_android
-
-
 def test_a_push_is_on_both_phones_once_and_klaviyo_hears_of_it(
     app: Flask, client: FlaskClient, connected: Shop, phones: tuple[Phone, Phone]
 ) -> None:
     iphone, android = phones
-    push_id = _ask(client, connected, "Your reward is ready!", url="https://yourstore.com/rewards")
-    assert _ask(client, connected, "Your reward is ready!", url="https://yourstore.com/rewards") == push_id
+    push_id = ask(client, connected, "Your reward is ready!", url="https://yourstore.com/rewards")
+    assert ask(client, connected, "Your reward is ready!", url="https://yourstore.com/rewards") == push_id
     for _ in range(2):
-        _work(app, connected)
+        work(app, connected)
         iphone.settled()
         _look(app, connected)
-    assert [text.rstrip("\u200b\u200c") for text in iphone.notices()] == ["Your reward is ready!"]
+    assert shown(iphone) == ["Your reward is ready!"]
     assert len(android.notices()) == 1
     (message,) = android.card()["messages"]
     assert message["body"].startswith("Your reward is ready!\n")
-    seen = _see(client, connected, push_id)
+    seen = see(client, connected, push_id)
     assert seen["state"] == "delivered"
     assert [(each["channel"], each["state"]) for each in seen["devices"]] == [
         ("apple", "delivered"),
@@ -105,7 +53,7 @@ def test_google_is_told_once_though_the_worker_dies_before_it_is_written_down(
     app: Flask, client: FlaskClient, connected: Shop, phones: tuple[Phone, Phone]
 ) -> None:
     _, android = phones
-    push_id = _ask(client, connected, "Hello")
+    push_id = ask(client, connected, "Hello")
     with app.app_context():
         with transaction():
             assert push_jobs.push_sending.send_due(connected.id, utcnow()) == 1
@@ -122,15 +70,15 @@ def test_google_is_told_once_though_the_worker_dies_before_it_is_written_down(
         assert len(db.session.scalars(select(CardMessage)).all()) == 1
     assert len(android.notices()) == 1
     assert len(android.card()["messages"]) == 1
-    assert _see(client, connected, push_id)["state"] == "delivered"
+    assert see(client, connected, push_id)["state"] == "delivered"
 
 
 def test_the_fourth_push_of_a_day_is_silent_on_android_without_google_refusing_it(
     app: Flask, client: FlaskClient, connected: Shop, phones: tuple[Phone, Phone]
 ) -> None:
     _, android = phones
-    pushed = [_ask(client, connected, f"Number {number}") for number in range(4)]
-    _work(app, connected)
+    pushed = [ask(client, connected, f"Number {number}") for number in range(4)]
+    work(app, connected)
     assert len(android.notices()) == 3
     assert len(android.card()["messages"]) == 4
     with app.app_context():
@@ -138,13 +86,13 @@ def test_the_fourth_push_of_a_day_is_silent_on_android_without_google_refusing_i
         targets = db.session.scalars(query).all()
         assert [target.notifies for target in targets] == [True, True, True, False]
         assert targets[-1].answer == push_google.SILENT
-    assert _see(client, connected, pushed[-1])["state"] == "delivered"
+    assert see(client, connected, pushed[-1])["state"] == "delivered"
 
 
 def test_a_phone_that_never_fetches_fails_after_three_days(
     app: Flask, client: FlaskClient, connected: Shop, phones: tuple[Phone, Phone]
 ) -> None:
-    push_id = _ask(client, connected, "Hello")
+    push_id = ask(client, connected, "Hello")
     with app.app_context():
         push_jobs.take_turn(connected.id)
         with transaction():
@@ -153,4 +101,4 @@ def test_a_phone_that_never_fetches_fails_after_three_days(
         push_jobs.take_turn(connected.id)
         states = {target.wallet: target.state for target in db.session.scalars(select(PushTarget))}
     assert states == {"apple": "failed", "google": "delivered"}
-    assert _see(client, connected, push_id)["state"] == "delivered"
+    assert see(client, connected, push_id)["state"] == "delivered"
