@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from portal.blueprints.api.push_schemas import PushAccepted, PushDevice, PushOut
 from portal.blueprints.api.reading import read_json
-from portal.blueprints.api.routes import api_key_required, bp, write
+from portal.blueprints.api.routes import DATABASE_TROUBLE, api_key_required, bp, write
 from portal.db import db, transaction, utcnow
 from portal.errors import InvalidError, PortalError, TooManyError, UnavailableError
 from portal.models import PushReason, PushState
@@ -46,12 +46,13 @@ def push() -> tuple[Response, int]:
         raise TooManyError("Too many pushes at once. Klaviyo tries again by itself.", retry_after=1)
     try:
         return _push()
-    except (TooManyError, UnavailableError, SQLAlchemyError):
+    except (TooManyError, UnavailableError, *DATABASE_TROUBLE):
         raise
     except PortalError as error:
         _keep(error)
         raise
     except Exception as error:
+        db.session.rollback()
         log.exception("push not taken")
         raise UnavailableError("Something went wrong on our side. Nothing was sent; try again.") from error
 

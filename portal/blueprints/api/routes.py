@@ -38,6 +38,8 @@ class _AnyId(PathConverter):
 
 bp.record_once(lambda state: state.app.url_map.converters.update(any_id=_AnyId))
 
+# The database is away, full or busy; trying again helps.
+DATABASE_TROUBLE = (OperationalError, InterfaceError, PoolTimeoutError)
 # Wrong keys cost no look into the database beyond this, per address.
 _WRONG_PER_ADDRESS = RateLimitItemPerSecond(20)
 _limiter = FixedWindowRateLimiter(MemoryStorage())
@@ -111,7 +113,7 @@ def answer_error(error: PortalError) -> Response:
 @bp.errorhandler(SQLAlchemyError)
 def answer_database_trouble(error: SQLAlchemyError) -> Response:
     """The database is away or busy: nothing was stored, and trying again helps. Our own mistakes are a 500."""
-    if not isinstance(error, OperationalError | InterfaceError | PoolTimeoutError):
+    if not isinstance(error, DATABASE_TROUBLE):
         return answer_crash(error)
     db.session.rollback()
     log.error("database unavailable", extra={"error": type(error).__name__})

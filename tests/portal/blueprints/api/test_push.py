@@ -6,12 +6,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import func, select
-from sqlalchemy.exc import OperationalError
+from limits import RateLimitItemPerSecond
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import InternalError, OperationalError
 from werkzeug.test import TestResponse
 
+from portal.blueprints.api import push as api_push
+from portal.config import Settings
 from portal.db import db, transaction, utcnow
 from portal.models import Customer, Push, PushRefusal, PushRules, PushState
 from portal.services import pushing
@@ -20,6 +24,7 @@ from tests import factories
 from tests.factories import Shop
 from tests.portal.blueprints.api import stage
 from tests.portal.blueprints.api.stage import error_of
+from tests.servers import Postgres
 
 PUBLISHED = {"customer_id": "10422", "message": "Your reward is ready!", "url": "https://yourstore.com/rewards"}
 
@@ -210,7 +215,8 @@ def test_trouble_of_ours_is_503_whatever_it_is(
     app: Flask, client: FlaskClient, merchant: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _customer(app, merchant)
-    for trouble in (OperationalError("", None, Exception("gone")), ZeroDivisionError()):
+    read_only = InternalError("", None, Exception("read-only"))
+    for trouble in (OperationalError("", None, Exception("gone")), read_only, ZeroDivisionError()):
 
         def fail(*_: object, trouble: Exception = trouble) -> None:
             raise trouble
@@ -218,6 +224,53 @@ def test_trouble_of_ours_is_503_whatever_it_is(
         monkeypatch.setattr(pushing, "accept", fail)
         answer = _push(client, merchant)
         assert (answer.status_code, int(answer.headers["Retry-After"]) > 0) == (503, True)
+
+
+def test_too_many_at_once_are_429_and_come_again(
+    app: Flask, client: FlaskClient, merchant: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _customer(app, merchant)
+    monkeypatch.setattr(api_push, "_PER_KEY", RateLimitItemPerSecond(3))
+    with time_machine.travel(utcnow() + timedelta(minutes=1), tick=False) as clock:
+        answers = [_push(client, merchant) for _ in range(4)]
+        assert [each.status_code for each in answers] == [202, 202, 202, 429]
+        assert int(answers[-1].headers["Retry-After"]) > 0
+        clock.shift(1.1)
+        assert _push(client, merchant).status_code == 202
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_while_the_database_is_away_it_is_503_and_afterwards_the_push_is_taken(
+    app: Flask, client: FlaskClient, merchant: Shop, postgres: Postgres, settings: Settings
+) -> None:
+    _customer(app, merchant)
+    name = settings.database_url.rpartition("/")[2]
+    postgres.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false")
+    postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+    for _ in range(2):
+        answer = _push(client, merchant)
+        assert (answer.status_code, int(answer.headers["Retry-After"]) > 0) == (503, True)
+    postgres.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS true")
+    assert _push(client, merchant).status_code == 202
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_disk_that_is_full_is_503_and_the_push_is_taken_once_there_is_room(
+    app: Flask, client: FlaskClient, merchant: Shop
+) -> None:
+    _customer(app, merchant)
+    full = {**PUBLISHED, "title": "x" * 60, "message": "x" * 500, "url": f"https://yourstore.com/{'x' * 2000}"}
+    with app.app_context():
+        db.session.execute(text("PRAGMA max_page_count = 1"))  # no larger than it is
+        db.session.rollback()
+    answers = [_push(client, merchant, {**full, "idempotency_key": str(number)}) for number in range(20)]
+    assert {each.status_code for each in answers} == {202, 503}
+    assert int(answers[-1].headers["Retry-After"]) > 0
+    with app.app_context():
+        db.session.execute(text("PRAGMA max_page_count = 1000000"))
+        db.session.rollback()
+    assert _push(client, merchant, {**full, "idempotency_key": "19"}).status_code == 202
+    assert len(_kept(app)) == [each.status_code for each in answers].count(202) + 1
 
 
 @pytest.mark.settings(redis_url="redis://127.0.0.1:1/0")
