@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from html import unescape
 from typing import Any
@@ -24,18 +23,18 @@ from tests.servers import Processes
 from tests.waiting import eventually
 
 ADA, BO, ZOE = "ada@example.com", "bo@example.com", "zoe@example.com"
-MESSAGE = "You are Silver now!"
+MESSAGE, FLOW = "You are Silver now!", "Welcome to Silver"
 OUTCOME = "Wallet push outcome"
 HALF_AN_HOUR = 1801
 
 
 def _webhook(client: FlaskClient, shop: Shop, after: str | None) -> dict[str, Any]:
-    """The action as the portal's page says it, with the message of this flow."""
-    page = factories.log_in(client, shop.email).get("/push/webhook").text
+    """The action as the portal's page says it once this message is typed in."""
+    typed = {"message": MESSAGE, "url": "https://yourstore.com/silver", "flow": FLOW, "starts": "event"}
+    page = factories.log_in(client, shop.email).get("/push/webhook", query_string=typed).text
     url, headers, body = (_code(page, name) for name in ("hook-url", "hook-headers", "hook-body"))
     told = dict(line.split(": ", 1) for line in headers.splitlines())
     told["Authorization"] = f"Bearer {shop.api_key}"
-    body = re.sub(r'"message": "[^"]*"', f'"message": {json.dumps(MESSAGE)}', body)
     message = {"url": url, "headers": told, "body": body}
     return {"temporary_id": "hook", "type": "send-webhook", "links": {"next": after}, "data": {"message": message}}
 
@@ -163,7 +162,7 @@ def _verdict(client: FlaskClient, email: str) -> str:
 def test_a_flow_puts_its_message_on_the_lock_screen_once_and_emails_whoever_has_no_card(
     client: FlaskClient, connected: Shop, sandbox: Sandbox, known: Phone, branch: Any
 ) -> None:
-    sandbox.make_flow("Welcome to Silver", "Tier upgraded", branch(client, connected, sandbox))
+    sandbox.make_flow(FLOW, "Tier upgraded", branch(client, connected, sandbox))
     _reach_silver(client, connected, BO)
     eventually(lambda: {"Skipped", "No"} & set(_outcomes(sandbox, BO)))
     sandbox.order_webhooks(lose_answers=1, duplicate=1)  # of Ada's, who is told once all the same
