@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
+from typing import cast
 
-from sqlalchemy import delete, exists, func, select, update
+from sqlalchemy import Executable, Table, bindparam, delete, exists, func, select, update
 from sqlalchemy.orm import aliased
 
 from portal import queue
-from portal.bulk import insert_rows
-from portal.db import changed_rows, db, first_id_at, insert_or_update, new_id, on_commit, one_of, utcnow
+from portal.bulk import insert_rows, one_of_given
+from portal.db import changed_rows, db, first_id_at, insert_or_update, new_id, on_commit, one_of, run, utcnow
 from portal.errors import NotFoundError
 from portal.models import Card, CardMessage, Customer, GoogleCard, Registration
 from portal.models.card import new_card_token, new_serial
@@ -65,20 +66,27 @@ def touch(merchant_id: int, customer_ids: Collection[int], now: datetime | None 
     if not customer_ids:
         return
     due = (now or utcnow()) + COALESCE
-    _mark(update(Card).where(Card.merchant_id == merchant_id, one_of(Card.customer_id, sorted(customer_ids))), due)
+    run(_touching(db.engine.dialect.name), {"merchant": merchant_id, "values": sorted(customer_ids), "due": due})
+
+
+@cache
+def _touching(dialect: str) -> Executable:
+    """Built once: it is asked for every event."""
+    cards = cast("Table", Card.__table__)
+    return (
+        update(cards)
+        .where(cards.c.merchant_id == bindparam("merchant"), one_of_given(dialect, cards.c.customer_id))
+        .values(due_at=func.coalesce(cards.c.due_at, bindparam("due", type_=cards.c.due_at.type)))
+    )
 
 
 def touch_all(merchant_id: int) -> None:
     """The design, or the rules of the programme, have changed: every card that is in a wallet is looked at again, paced."""
     on_a_phone = select(Registration.card_id).where(Registration.merchant_id == merchant_id)
     at_google = select(GoogleCard.card_id).where(GoogleCard.merchant_id == merchant_id, GoogleCard.has_users)
-    _mark(update(Card).where(Card.merchant_id == merchant_id, Card.id.in_(on_a_phone.union(at_google))), utcnow())
-
-
-def _mark(statement: object, due: datetime) -> None:
+    them = update(Card).where(Card.merchant_id == merchant_id, Card.id.in_(on_a_phone.union(at_google)))
     db.session.execute(
-        statement.values(due_at=func.coalesce(Card.due_at, due)),  # type: ignore[attr-defined]
-        execution_options={"synchronize_session": False},
+        them.values(due_at=func.coalesce(Card.due_at, utcnow())), execution_options={"synchronize_session": False}
     )
 
 
