@@ -155,6 +155,7 @@ def _results(campaign: Campaign) -> dict[str, Any]:
         "found": found,
         "reasons": push_reports.REASONS,
         "moves": campaign_results.moves(campaign, found, utcnow()),
+        "seconds_left": campaign_results.seconds_left(campaign, utcnow()),
         "obstacle": None if campaign.has_ended else audiences.obstacle(campaign),
         "audience": audiences.count(campaign) if campaign.started_at is None else campaign.audience,
         "reachable": audiences.reachable(campaign) if campaign.started_at is None else None,
@@ -238,7 +239,10 @@ def start(campaign_id: int) -> ResponseReturnValue:
         with transaction():
             campaign = campaigns.start(merchant_id(), campaign_id, member_id(), seen=seen)
     except ConflictError as error:
-        return _confirm(campaigns.find(merchant_id(), campaign_id), error.message), error.status
+        campaign = campaigns.find(merchant_id(), campaign_id)
+        if campaign.state not in campaigns.STARTABLE:
+            return to_page(url_for("campaigns.show", campaign_id=campaign.id), Feedback(error.message, "warn"))
+        return _confirm(campaign, error.message), error.status
     told = (
         "It starts at its time."
         if campaign.started_at is None

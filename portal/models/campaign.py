@@ -8,10 +8,12 @@ from enum import StrEnum
 from sqlalchemy import ForeignKey, Index, SmallInteger, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.db import BigId, Model, UtcDateTime, utcnow
+from portal.db import LARGEST_ID, BigId, Model, UtcDateTime, utcnow
 from portal.models.customer import CardStatus
 
 CAMPAIGN_PREFIX = "cmp_"
+# `walked_to` of a campaign that has come to the end of its audience.
+WALKED = LARGEST_ID
 _DUE = text("due_at IS NOT NULL")
 
 
@@ -82,6 +84,11 @@ class Campaign(Model):
     @property
     def public_id(self) -> str:
         return f"{CAMPAIGN_PREFIX}{self.id}"
+
+    @property
+    def has_walked(self) -> bool:
+        """Everybody in the audience is assigned."""
+        return self.walked_to == WALKED
 
     @property
     def has_ended(self) -> bool:

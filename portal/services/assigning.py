@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select, update
 
-from portal.db import LARGEST_ID, changed_rows, db, insert_or_update
+from portal.db import changed_rows, db, insert_or_update
 from portal.errors import PortalError
 from portal.models import (
     Assignment,
@@ -23,6 +23,7 @@ from portal.models import (
     PushSource,
     SegmentRun,
 )
+from portal.models.campaign import WALKED
 from portal.services import (
     audiences,
     auditing,
@@ -49,8 +50,6 @@ HELD = timedelta(seconds=15)
 # With so many pushes or events of the merchant's waiting nobody else is assigned for a moment.
 MOST_PUSHES, MOST_EVENTS = 1_000, 5_000
 BUSY_FOR = timedelta(seconds=1)
-# `walked_to` of a campaign that has come to the end of its audience.
-WALKED = LARGEST_ID
 
 
 def due(now: datetime) -> Sequence[int]:
@@ -72,7 +71,7 @@ def assign_some(campaign_id: int, now: datetime) -> bool:
     campaign = db.session.scalar(query.execution_options(populate_existing=True))
     if campaign is None or campaign.due_at is None or not _may_go_on(campaign, now):
         return False
-    if campaign.walked_to == WALKED:
+    if campaign.has_walked:
         return _finish(campaign, now)
     if _is_busy(campaign.merchant_id, now):
         campaign.due_at = now + BUSY_FOR
@@ -114,7 +113,7 @@ def give_up(campaign_id: int, reason: str) -> None:
 
 
 def _may_go_on(campaign: Campaign, now: datetime) -> bool:
-    if campaign.state == CampaignState.RUNNING and campaign.walked_to == WALKED:
+    if campaign.state == CampaignState.RUNNING and campaign.has_walked:
         return True
     said = audiences.obstacle(campaign)
     if campaign.state == CampaignState.RUNNING:

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, func, or_, select, true
 
 from portal.db import LARGEST_ID, db
-from portal.models import Assignment, Campaign, CampaignState, Customer, Push, PushState
+from portal.models import Assignment, Campaign, CampaignStart, CampaignState, Customer, Push, PushState
 
 PAGE = 50
 # So long after its end most phones have fetched what they were to show.
@@ -124,6 +124,15 @@ def moves(campaign: Campaign, found: Results, now: datetime) -> bool:
     """Its results change by themselves at this moment."""
     just_ended = campaign.ended_at is not None and campaign.ended_at > now - SETTLING
     return campaign.state == CampaignState.RUNNING or (just_ended and found.on_the_way > 0)
+
+
+def seconds_left(campaign: Campaign, now: datetime) -> float | None:
+    """Until everybody is assigned, at the pace so far; None where that is done, or cannot be told."""
+    left = (campaign.audience or 0) - campaign.assigned
+    running = campaign.state == CampaignState.RUNNING and campaign.start != CampaignStart.ON_ENTERING
+    if not running or campaign.has_walked or left <= 0 or not campaign.assigned or campaign.started_at is None:
+        return None
+    return (now - campaign.started_at).total_seconds() / campaign.assigned * left
 
 
 # --- the lists -----------------------------------------------------------------------------------

@@ -42,7 +42,9 @@ def test_a_campaign_is_written_looked_at_sent_and_followed(stage: CampaignStage,
     assert "c1@example.com reads it" in browser.get(address, query_string={"customer": "c1@example.com"}).text
     assert "Send it now to 2 customers" in browser.get(f"{address}/start").text
     assert pages.post(browser, f"{address}/start", seen=2).headers["Location"] == address
+    assert pages.post(browser, f"{address}/start", seen=2).headers["Location"] == address, "pressed twice"
     started = browser.get(address).text
+    assert "has begun already" in started
     assert "Running" in started
     assert "data-poll" in started, "it is followed while it runs"
     campaign_id = int(address.rpartition("/")[2])

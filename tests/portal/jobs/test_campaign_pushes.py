@@ -101,9 +101,10 @@ def test_nobody_else_is_assigned_while_much_of_the_merchants_waits_to_go_out(
     ids = stage.customers(7, on_ios=True)
     campaign_id = stage.save([stage.segment("VIP", ids)])
     stage.start(campaign_id)
-    for assigned in (4, 7):
+    for assigned, is_told in ((4, True), (7, False)):
         stage.work(campaign_id)
         assert len(stage.assigned(campaign_id)) == assigned
+        assert (campaign_results.seconds_left(stage.campaign(campaign_id), utcnow()) is not None) is is_told
         _push(stage)
     stage.work(campaign_id)
     assert stage.state(campaign_id) is CampaignState.FINISHED
