@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, delete, exists, func, select, true, update
+from sqlalchemy import Select, Update, delete, exists, func, select, update
 
 from portal.db import changed_rows, db, new_id, one_of
 from portal.errors import UnauthorizedError
@@ -163,48 +163,64 @@ def changed_since(pass_type_id: str, library_id: str, tag: str, now: datetime) -
     """None where nothing is new, and for a device that is not known: the id is all that it shows."""
     since = int(tag) if tag.isascii() and tag.isdigit() and len(tag) < 19 else 0
     rows = db.session.execute(
-        select(Device.id, Card.serial, Card.version)
+        select(
+            Device.id, Device.due_at, Card.id.label("card_id"), Card.serial, Card.version, Registration.fetched_version
+        )
         .join(Registration, Registration.device_id == Device.id)
         .join(Card, Card.id == Registration.card_id)
         .where(Device.library_id == library_id, Device.pass_type_id == pass_type_id)
     ).all()
     if not rows:
         return None
+    for row in rows:
+        if row.fetched_version < row.version <= since:  # it would not ask from there if it had not fetched that
+            _note(row.id, row.card_id, row.version, now)
+    news, newest = [row.serial for row in rows if row.version > since], max(row.version for row in rows)
     ours = one_of(Device.id, sorted({row.id for row in rows}))
-    newest = max(row.version for row in rows)
-    _note_fetched(one_of(Registration.device_id, sorted({row.id for row in rows})), Card.version <= since, now)
-    db.session.execute(update(Device).where(ours).values(listed_at=now, offered=newest))
-    news = [row.serial for row in rows if row.version > since]
-    if not news:
-        db.session.execute(update(Device).where(ours).values(due_at=None, wakes=0))
-        return None
-    return Changed(news, str(newest))
+    _run(update(Device).where(ours).values(listed_at=now, offered=newest))
+    if news:
+        return Changed(news, str(newest))
+    for row in rows:
+        _let_rest(row.id, row.due_at)
+    return None
 
 
 def note_fetched(card: Card, now: datetime) -> None:
     """The card was fetched: by its only device, or one of those that were told of this version. What waited for that is due."""
-    told = select(Device.id).where(Device.merchant_id == card.merchant_id, Device.offered >= card.version)
-    theirs = true() if _count_devices(card.id) == 1 else Registration.device_id.in_(told)
-    _note_fetched(theirs & (Registration.card_id == card.id), Card.id == card.id, now)
+    rows = db.session.execute(
+        select(Device.id, Device.offered, Device.due_at, Registration.fetched_version)
+        .join(Registration, Registration.device_id == Device.id)
+        .where(Registration.card_id == card.id)
+    ).all()
+    for row in rows:
+        if row.fetched_version < card.version and (len(rows) == 1 or row.offered >= card.version):
+            _note(row.id, card.id, card.version, now)
+    for row in rows:
+        _let_rest(row.id, row.due_at)
+    _run(update(Card).where(Card.id == card.id, Card.due_at > now).values(due_at=now))
+
+
+def _note(device_id: int, card_id: int, version: int, now: datetime) -> None:
+    """The device has this version at least."""
+    one = (Registration.device_id == device_id, Registration.card_id == card_id, Registration.fetched_version < version)
+    _run(update(Registration).where(*one).values(fetched_version=version, fetched_at=now))
+
+
+def _let_rest(device_id: int, due_at: datetime | None) -> None:
+    """Wake it no more if it has all of its cards as they are, unless it became due anew meanwhile."""
+    if due_at is None:
+        return
     behind = exists().where(
         Registration.device_id == Device.id,
         Registration.card_id == Card.id,
         Registration.fetched_version < Card.version,
     )
-    on_it = select(Registration.device_id).where(Registration.card_id == card.id)
-    db.session.execute(
-        update(Device).where(Device.id.in_(on_it), Device.due_at.is_not(None), ~behind).values(due_at=None, wakes=0)
-    )
-    db.session.execute(update(Card).where(Card.id == card.id, Card.due_at > now).values(due_at=now))
+    same = (Device.id == device_id, Device.due_at == due_at)
+    _run(update(Device).where(*same, ~behind).values(due_at=None, wakes=0))
 
 
-def _note_fetched(registrations: ColumnElement[bool], cards: ColumnElement[bool], now: datetime) -> None:
-    version = select(Card.version).where(Card.id == Registration.card_id).scalar_subquery()
-    matches = exists().where(Card.id == Registration.card_id, Card.version > Registration.fetched_version, cards)
-    db.session.execute(
-        update(Registration).where(registrations, matches).values(fetched_version=version, fetched_at=now),
-        execution_options={"synchronize_session": False},
-    )
+def _run(statement: Update) -> None:
+    db.session.execute(statement, execution_options={"synchronize_session": False})
 
 
 # --- complaints ----------------------------------------------------------------------------------
