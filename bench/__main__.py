@@ -7,6 +7,7 @@ import os
 import platform
 from collections.abc import Callable
 
+from bench.card_updates import card_updates
 from bench.cards import cards
 from bench.delivery import with_limits, without_limits
 from bench.history import history, history_memory
@@ -23,6 +24,7 @@ from bench.segments_lag import segments_lag
 from bench.stack import DATABASES
 
 BENCHMARKS: dict[str, Callable[[str], None]] = {
+    "card-updates": card_updates,
     "cards": cards,
     "delivery": with_limits,
     "delivery-unlimited": without_limits,

@@ -6,7 +6,9 @@ import multiprocessing
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -24,25 +26,43 @@ BATCH = 2_000
 HOST = "127.0.0.1"
 
 
-def pushes(many: int = 20_000, few: int = 100) -> None:
+@dataclass(frozen=True)
+class Far:
+    """A push service with the sandbox's certificates, as far away as Apple's."""
+
+    issued: authority.Authority
+    url: str
+
+    @property
+    def certificate(self) -> PassCertificate:
+        return read_certificate([self.issued.pass_file.read_bytes(), self.issued.intermediate_file.read_bytes()])
+
+    def pusher(self, **options: int) -> Pusher:
+        return Pusher(self.certificate, url=self.url, ca_file=self.issued.root_file, **options)
+
+
+@contextmanager
+def far_service() -> Iterator[Far]:
+    """In a process of its own, so that its work is not ours."""
     with tempfile.TemporaryDirectory() as folder:
-        issued, port = authority.at_home(Path(folder)), ports.find_free()
-        certificate = read_certificate([issued.pass_file.read_bytes(), issued.intermediate_file.read_bytes()])
+        port = ports.find_free()
+        far = Far(authority.at_home(Path(folder)), f"https://{HOST}:{port}")
         service = multiprocessing.get_context("spawn").Process(target=_serve, args=(Path(folder), port), daemon=True)
         service.start()
         try:
-            _wait(certificate, issued, port)
-            _measure(certificate, issued, port, many, few)
+            _wait(far)
+            yield far
         finally:
             service.terminate()
             service.join()
 
 
-def _measure(certificate: PassCertificate, issued: authority.Authority, port: int, many: int, few: int) -> None:
-    one_by_one = _per_second(_pusher(certificate, issued, port, streams=1), _tokens(few))
-    before = psutil.Process().memory_info().rss / 1e6
-    at_once = _per_second(_pusher(certificate, issued, port), _tokens(many))
-    grown = psutil.Process().memory_info().rss / 1e6 - before
+def pushes(many: int = 20_000, few: int = 100) -> None:
+    with far_service() as far:
+        one_by_one = _per_second(far.pusher(streams=1), _tokens(few))
+        before = psutil.Process().memory_info().rss / 1e6
+        at_once = _per_second(far.pusher(), _tokens(many))
+        grown = psutil.Process().memory_info().rss / 1e6 - before
     print(
         f"pushes, {FAR_MS:.0f} ms away, one connection: {at_once:,.0f}/s with many streams, {one_by_one:,.0f}/s one after another, "
         f"{at_once / one_by_one:.0f} times; 100,000 phones in {100_000 / at_once / 60:.1f} min; "
@@ -56,17 +76,13 @@ def _serve(folder: Path, port: int) -> None:
     time.sleep(3600)
 
 
-def _wait(certificate: PassCertificate, issued: authority.Authority, port: int) -> None:
+def _wait(far: Far) -> None:
     for _ in range(100):
-        with _pusher(certificate, issued, port) as pusher:
+        with far.pusher() as pusher:
             if pusher.push_many(_tokens(1))[0].outcome is Outcome.ACCEPTED:
                 return
         time.sleep(0.1)
     raise RuntimeError("the push service does not answer")
-
-
-def _pusher(certificate: PassCertificate, issued: authority.Authority, port: int, **options: int) -> Pusher:
-    return Pusher(certificate, url=f"https://{HOST}:{port}", ca_file=issued.root_file, **options)
 
 
 def _tokens(count: int) -> list[str]:

@@ -32,7 +32,7 @@ DATABASES = ("sqlite", "postgresql")
 class Stack:
     """Running processes, a merchant who is connected with Events switched on, and an API key."""
 
-    def __init__(self, folder: Path, database_url: str | None, *, limits: bool, **variables: str) -> None:
+    def __init__(self, folder: Path, database_url: str, *, limits: bool, **variables: str) -> None:
         wanted = {
             "PORTAL_PORT": str(ports.find_free()),
             "SANDBOX_PORT": str(ports.find_free()),
@@ -48,7 +48,7 @@ class Stack:
             if not name.startswith(("PORTAL_", "KLAVIYO_", "SANDBOX_"))
         }
         env |= {**wanted, "PORTAL_LOG_LEVEL": "WARNING", "SANDBOX_VISIBILITY_SECONDS": "0", **variables}
-        env["PORTAL_DATABASE_URL"] = database_url or f"sqlite:///{folder / 'portal.sqlite3'}"
+        env["PORTAL_DATABASE_URL"] = database_url
         env |= (
             {"PORTAL_KLAVIYO_PACING": "on", "SANDBOX_LIMITS": "on"}
             if limits
@@ -186,18 +186,24 @@ def _hidden(page: str) -> dict[str, str]:
 
 @contextmanager
 def running(database: str, *, limits: bool, **variables: str) -> Iterator[Stack]:
-    """A stack on `sqlite` or `postgresql`; the latter is a cluster of its own, with its settings as they come.
+    """`variables` are for the environment of all its processes."""
+    with ground(database) as (folder, url):
+        stack = Stack(folder, url, limits=limits, **variables)
+        try:
+            stack.start()
+            yield stack
+        finally:
+            stack.stop()
 
-    `variables` are for the environment of all its processes.
-    """
+
+@contextmanager
+def ground(database: str) -> Iterator[tuple[Path, str]]:
+    """A folder, and an empty `sqlite` or `postgresql`; the latter is a cluster of its own, with its settings as they come."""
     folder = Path(tempfile.mkdtemp(prefix="portal-bench-"))
     cluster = Postgres(careless=False).start() if database == "postgresql" else None
-    stack = Stack(folder, cluster.create("bench") if cluster else None, limits=limits, **variables)
     try:
-        stack.start()
-        yield stack
+        yield folder, cluster.create("bench") if cluster else f"sqlite:///{folder / 'portal.sqlite3'}"
     finally:
-        stack.stop()
         if cluster:
             cluster.stop()
         shutil.rmtree(folder, ignore_errors=True)
