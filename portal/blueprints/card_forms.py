@@ -100,7 +100,7 @@ class LinkRow(Form):
 
 class PlaceRow(Form):
     place = PlaceField("Where")
-    text = _text("Text on the lock screen", LONGEST_PLACE_TEXT, words_or_nothing)
+    text = _text("Lock-screen text", LONGEST_PLACE_TEXT, words_or_nothing)
 
     def validate_place(self, field: Field) -> None:
         if self.text.data and not (field.raw_data and field.raw_data[0].strip()):
