@@ -19,7 +19,7 @@ from werkzeug.http import http_date
 from werkzeug.test import TestResponse
 
 from portal.blueprints import limiting
-from portal.db import db, utcnow
+from portal.db import db, transaction, utcnow
 from portal.models import Card, Customer, Device, DeviceComplaint, Event, Registration
 from portal.services import passkit
 from sandbox.apple.authority import PASS_TYPE
@@ -244,6 +244,19 @@ def test_a_phone_that_has_fetched_is_not_woken_any_more(
     with app.app_context():
         assert db.session.scalars(select(Registration.fetched_version)).one() == int(tag)
         assert db.session.scalars(select(Device.due_at)).one() is None
+
+
+def test_a_version_that_came_while_the_card_was_fetched_is_still_to_be_fetched(
+    app: Flask, client: FlaskClient, merchant: Shop, card: Card, wallet: Wallet
+) -> None:
+    wallet.register()
+    factories.tell(client, merchant, factories.event("points"))
+    card_cases.publish(app, merchant)
+    with app.app_context(), transaction():
+        passkit.note_fetched(card, utcnow())  # as it was when it was asked for
+    with app.app_context():
+        assert db.session.scalars(select(Registration.fetched_version)).one() == card.version
+        assert db.session.scalars(select(Device.due_at)).one() is not None
 
 
 def test_when_the_certificate_has_ended_no_card_is_handed_out_and_phones_are_heard_all_the_same(
