@@ -17,7 +17,9 @@ from portal.jobs import pushes as push_job
 from portal.models import Campaign, CampaignState, Card, Customer, Merchant, Push, PushRules, PushTarget, Registration
 from portal.services import assigning, campaign_openings, campaign_results, campaigns, card_links, cards
 from portal.services.campaign_results import Outcome
+from tests import factories
 from tests.factories import ACTOR, Shop
+from tests.klaviyo_account import HARBOR, Sandbox
 from tests.portal.jobs.campaign_stage import CampaignStage
 from tests.portal.services import card_cases
 
@@ -108,6 +110,22 @@ def test_nobody_else_is_assigned_while_much_of_the_merchants_waits_to_go_out(
         _push(stage)
     stage.work(campaign_id)
     assert stage.state(campaign_id) is CampaignState.FINISHED
+
+
+def test_one_merchants_line_does_not_hold_up_anothers_campaign(
+    stage: CampaignStage, app: Flask, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assigning, "MOST_PUSHES", 3)
+    harbor = factories.make_shop(app, "Harbor Books")
+    factories.connect(app, sandbox, harbor, HARBOR)
+    other = CampaignStage(app, harbor)
+    assigned = []
+    for shop, name, number in ((stage, "first", 5), (stage, "second", 1), (other, "theirs", 1)):
+        campaign_id = shop.save([shop.segment(name, shop.customers(number, name, on_ios=True))])
+        shop.start(campaign_id)
+        shop.work(campaign_id)
+        assigned.append(len(shop.assigned(campaign_id)))
+    assert assigned == [5, 0, 1]
 
 
 # --- what became of it ---------------------------------------------------------------------------
