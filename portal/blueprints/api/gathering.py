@@ -1,27 +1,31 @@
-"""Single events that arrive at the same moment are written in one transaction: a commit costs as much for twenty as for one.
+"""Single events that arrive at the same moment are written in one transaction: it costs almost as much for one as for twenty.
 
-One request writes; those that arrive meanwhile wait, and the next of them writes for all of its merchant's. Nobody waits for
-company: a request that is alone is written at once.
+One request writes; those that arrive meanwhile wait, and the next of them writes for all of its merchant's. A request that is
+alone is written at once. Where requests keep coming together, the writer has a moment's patience for those just answered.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from threading import Lock
+from dataclasses import dataclass, field
+from threading import Condition, Event
 
 from portal.services.events import Outcome
 from portal.services.recording import Told
 
 Record = Callable[[int, Sequence[Told]], list[Outcome]]
+PATIENCE_SECONDS = 0.003
 
 
 @dataclass(eq=False)
 class _Waiting:
+    """`taken`: somebody writes it, or has tried to. Woken without being taken it is to write for all that wait."""
+
     merchant_id: int
     told: Told
     outcome: Outcome | None = None
-    alone: bool = False
+    taken: bool = False
+    woken: Event = field(default_factory=Event)
 
 
 class Gathering:
@@ -29,39 +33,61 @@ class Gathering:
 
     def __init__(self, record: Record) -> None:
         self._record = record
-        self._turn = Lock()
-        self._guard = Lock()
+        self._arrived = Condition()
         self._waiting: list[_Waiting] = []
+        self._writing = False
+        # How many were here at once a moment ago.
+        self._company = 1
 
     def record(self, merchant_id: int, told: Told) -> Outcome:
         """Recorded when this returns. Raises whatever recording this event by itself raises."""
         mine = _Waiting(merchant_id, told)
-        with self._guard:
-            self._waiting.append(mine)
-        with self._turn:
-            if mine.outcome is None and not mine.alone:
-                self._write_with_others(mine)
+        if self._must_wait(mine):
+            mine.woken.wait()
+        if not mine.taken:
+            self._write_with_others(mine)
         if mine.outcome is None:
             (mine.outcome,) = self._record(merchant_id, [told])
         return mine.outcome
+
+    def _must_wait(self, mine: _Waiting) -> bool:
+        """Joins those that wait; False for who finds nobody writing, and is to write."""
+        with self._arrived:
+            self._waiting.append(mine)
+            if len(self._waiting) >= self._company:
+                self._arrived.notify()
+            busy, self._writing = self._writing, True
+            return busy
 
     def _write_with_others(self, mine: _Waiting) -> None:
         group = self._take(mine)
         try:
             outcomes = self._record(mine.merchant_id, [each.told for each in group])
+            for each, outcome in zip(group, outcomes, strict=True):
+                each.outcome = outcome
         except Exception:
             if len(group) == 1:
                 raise
             # One of them may be at fault: each tries by itself, and has its own answer.
-            for each in group:
-                each.alone = True
-            return
-        for each, outcome in zip(group, outcomes, strict=True):
-            each.outcome = outcome
+        finally:
+            self._answer(group)
 
     def _take(self, mine: _Waiting) -> list[_Waiting]:
         """Mine, and what else waits of the same merchant, in the order of arrival."""
-        with self._guard:
+        with self._arrived:
+            if self._company > 1:
+                self._arrived.wait_for(lambda: len(self._waiting) >= self._company, PATIENCE_SECONDS)
             group = [each for each in self._waiting if each.merchant_id == mine.merchant_id]
             self._waiting = [each for each in self._waiting if each.merchant_id != mine.merchant_id]
-        return group if mine in group else [mine, *group]
+        for each in group:
+            each.taken = True
+        return group
+
+    def _answer(self, group: list[_Waiting]) -> None:
+        """The group learns what became of it, and the first of those that came meanwhile is the next to write."""
+        with self._arrived:
+            self._company = len(group) + len(self._waiting)
+            self._writing = bool(self._waiting)
+            following = self._waiting[:1]
+        for each in (*group, *following):
+            each.woken.set()

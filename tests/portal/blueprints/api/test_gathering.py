@@ -69,6 +69,22 @@ def test_those_that_arrive_meanwhile_are_written_together_in_their_order() -> No
     assert store.calls == [(SHOP, ["a"]), (SHOP, ["b", "again", "c"])]
 
 
+def test_where_several_came_together_the_next_writer_waits_for_as_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("portal.blueprints.api.gathering.PATIENCE_SECONDS", 10)
+    store = _Store()
+    gathering = Gathering(store.record)
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(gathering.record, SHOP, told("a"))
+        assert store.entered.wait(10)
+        others = [pool.submit(gathering.record, SHOP, told("b"))]
+        eventually(lambda: len(gathering._waiting) == 1)
+        store.go_on.set()
+        assert first.result() is ACCEPTED
+        others.append(pool.submit(gathering.record, SHOP, told("c")))
+        assert {other.result() for other in others} == {ACCEPTED}
+    assert store.calls == [(SHOP, ["a"]), (SHOP, ["b", "c"])]
+
+
 def test_two_merchants_events_are_never_written_together() -> None:
     store = _Store()
     futures = _send(store, (SHOP, "a"), (SHOP, "b"), (OTHER, "x"), (SHOP, "c"), (OTHER, "y"))
