@@ -153,7 +153,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
         "reward_redeemed_online",
         "Reward redeemed (online)",
         "A reward was used in the web shop.",
-        "Your shop, through the API",
+        "A customer's page, or your shop through the API",
         REWARD,
     ),
     EventType(
@@ -184,7 +184,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
         "account_verified",
         "Account verified",
         "A customer confirmed who they are.",
-        "Your shop, through the API",
+        "A customer's page, or your shop through the API",
         (_text("method", "email", "How it was confirmed"),),
     ),
     EventType(

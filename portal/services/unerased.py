@@ -22,7 +22,7 @@ from portal.services import auditing, connecting
 
 UNREADABLE = "somebody whose identifier can no longer be read"
 RECONNECT = "Reconnect Klaviyo, and it is passed on by itself."
-BY_HAND = "Erase the profile in Klaviyo by hand, under its name, then say here that it is done. Or try again."
+BY_HAND = "Erase this profile in Klaviyo by hand, then say here that it is done. Or try again."
 BY_ITSELF = "It is tried again by itself, for as long as it takes."
 
 

@@ -41,7 +41,7 @@ def test_an_email_address_that_klaviyo_refuses_does_not_sink_the_profile(
     assert sandbox.properties(phone_number="+4530123456")[f"{PREFIX}balance"] == 12
     browser = factories.log_in(app.test_client(), shop.email)
     assert "up to date" in browser.get("/profiles/refused").text
-    assert "Correct it" in pages.hx_post(browser, "/profiles/refused").text
+    assert "Correct the address" in pages.hx_post(browser, "/profiles/refused").text
     with app.app_context(), transaction():
         editing.change(shop.id, told.customer_id, {"email": "ada@example.com"})
     settle_down(app, shop)
