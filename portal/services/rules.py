@@ -120,11 +120,6 @@ def rules_of(merchant_id: int, version: int) -> Rules:
         .where(Reward.merchant_id == merchant_id, Reward.withdrawn_at.is_(None))
         .order_by(Reward.cost, Reward.code)
     )
-    withdrawn = db.session.execute(
-        select(Reward.code, Reward.name, Reward.cost, Reward.withdrawn_at).where(
-            Reward.merchant_id == merchant_id, Reward.withdrawn_at.is_not(None)
-        )
-    )
     return Rules(
         basis=TierBasis(basis),
         loss=TierLoss(loss),
@@ -134,8 +129,14 @@ def rules_of(merchant_id: int, version: int) -> Rules:
         referral_points=referral,
         zone=ZoneInfo(zone),
         former=tuple(TierRule(*row, valid_months=None) for row in former),
-        withdrawn=tuple(WithdrawnReward(code, name, cost, at) for code, name, cost, at in withdrawn if at),
+        withdrawn=_withdrawn(merchant_id),
     )
+
+
+def _withdrawn(merchant_id: int) -> tuple[WithdrawnReward, ...]:
+    query = select(Reward.code, Reward.name, Reward.cost, Reward.withdrawn_at)
+    gone = query.where(Reward.merchant_id == merchant_id, Reward.withdrawn_at.is_not(None))
+    return tuple(WithdrawnReward(code, name, cost, at) for code, name, cost, at in db.session.execute(gone) if at)
 
 
 def current_rules(merchant_id: int) -> Rules:
