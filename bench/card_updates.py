@@ -6,11 +6,11 @@ Against the same phones woken one after another, in the same run. BENCH_CARDS sa
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import flask_migrate
 import psutil
@@ -22,10 +22,11 @@ from bench.stack import ground
 from launch.commands import ROOT
 from portal import cli, create_app
 from portal.config import Settings
-from portal.db import db, new_ids, transaction, utcnow
+from portal.db import Model, db, new_ids, transaction, utcnow
 from portal.jobs import cards as job
 from portal.models import Card, Customer, Device, Registration
 from portal.models.card import new_serial
+from portal.models.customer import new_link_token
 from portal.services import accounts, cards, waking, wallet_accounts
 from portal.services.card_versions import take_versions
 from sandbox.apple.authority import PASS_TYPE
@@ -86,57 +87,24 @@ def _make_cards(number: int) -> int:
 
 
 def _make_some(merchant_id: int, count: int) -> None:
-    now, ids, version = utcnow().replace(microsecond=0), new_ids(count), take_versions(1)
-    ours = {"merchant_id": merchant_id}
-    db.session.execute(
-        insert(Customer),
-        [
-            {"id": each, **ours, "created_at": now, "link_token": secrets.token_urlsafe(16), "balance": 100 + place}
-            for place, each in enumerate(ids)
-        ],
-    )
-    db.session.execute(
-        insert(Card),
-        [
-            {
-                "id": each,
-                **ours,
-                "customer_id": each,
-                "serial": new_serial(),
-                "token_sealed": "",
-                "made_at": now,
-                "version": version,
-                "modified_at": now,
-                "face": {"balance": 0},
-                "issued_version": version,
-                "voided": False,
-                "installs": 1,
-            }
-            for each in ids
-        ],
-    )
-    db.session.execute(
-        insert(Device),
-        [
-            {
-                "id": each,
-                **ours,
-                "library_id": f"phone-{each}",
-                "pass_type_id": PASS_TYPE,
-                "push_token": f"{each:064x}",
-                "registered_at": now,
-                "token_at": now,
-            }
-            for each in ids
-        ],
-    )
-    db.session.execute(
-        insert(Registration),
-        [
-            {"device_id": each, "card_id": each, **ours, "registered_at": now, "fetched_version": version}
-            for each in ids
-        ],
-    )
+    now, version = utcnow().replace(microsecond=0), take_versions(1)
+    rows: dict[type[Model], list[dict[str, Any]]] = {Customer: [], Card: [], Device: [], Registration: []}
+    for each in new_ids(count):
+        ours = {"id": each, "merchant_id": merchant_id}
+        rows[Customer].append(ours | {"created_at": now, "link_token": new_link_token(), "balance": 100 + each % 1_000})
+        rows[Card].append(
+            ours
+            | {"customer_id": each, "serial": new_serial(), "token_sealed": "", "face": {"balance": 0}, "installs": 1}
+            | {"version": version, "issued_version": version, "modified_at": now}
+        )
+        rows[Device].append(
+            ours | {"library_id": f"phone-{each}", "pass_type_id": PASS_TYPE, "push_token": f"{each:064x}"}
+        )
+        rows[Registration].append(
+            {"device_id": each, "card_id": each, "merchant_id": merchant_id, "fetched_version": version}
+        )
+    for model, made in rows.items():
+        db.session.execute(insert(model), made)
 
 
 def _wake_all(merchant_id: int) -> None:
