@@ -31,4 +31,4 @@ def environment(data_dir: Path, **more: str) -> dict[str, str]:
 
 
 def run(env: dict[str, str], command: tuple[str, ...] = (sys.executable, "run.py")) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=240)

@@ -40,7 +40,7 @@ class Started:
 
     def until_ready(self) -> dict[str, Any]:
         """What demo.json says. Also notes down every process, to see later that all are gone."""
-        eventually(lambda: "Press Ctrl-C" in self.output.read_text() or self.process.poll() is not None, 60)
+        eventually(lambda: "Press Ctrl-C" in self.output.read_text() or self.process.poll() is not None, 240)
         assert self.process.poll() is None, self.output.read_text()
         self.processes = psutil.Process(self.process.pid).children(recursive=True)
         demo: dict[str, Any] = json.loads((self.data_dir / "demo.json").read_text())
