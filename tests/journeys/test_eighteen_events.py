@@ -221,7 +221,8 @@ def _enters_a_campaign(stage: Stage, processes: Processes) -> None:
     page.get_by_label("Message").fill("The autumn roast is here.")
     stage.press("Save and look at the audience", "Autumn roast is saved as a draft.")
     campaign_id = f"cmp_{page.url.rpartition('/')[2]}"
-    stage.press("Send it now to 1 customer", "Running")
+    page.get_by_role("link", name="Send it").click()
+    stage.press("Send it now to 1 customer", "What became of it")
     assigned = {"campaign_id": campaign_id, "campaign_name": "Autumn roast", "segment_name": "VIP Gold"}
     stage.follows(15, "campaign", ("Campaign assigned", assigned))
 
