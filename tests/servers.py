@@ -98,7 +98,7 @@ class Postgres:
         own = (f"port={self.port}", f"listen_addresses={HOST}", f"unix_socket_directories={self._folder}")
         options = [word for option in (*careless, *own, "max_connections=200") for word in ("-c", option)]
         self._process = self._run(["postgres", "-D", str(data), *options])
-        eventually(self._answers, 30)
+        eventually(self._answers, 120)
         return self
 
     def _run(self, command: list[str]) -> subprocess.Popen[bytes]:
@@ -195,7 +195,7 @@ class SandboxServer:
 
     def start(self) -> SandboxServer:
         self.child.start()
-        eventually(lambda: answers(f"{self.url}/_sandbox/health") or self._must_run(), 30)
+        eventually(lambda: answers(f"{self.url}/_sandbox/health") or self._must_run(), 120)
         return self
 
     def _must_run(self) -> bool:
@@ -227,7 +227,7 @@ class Processes:
         # It starts processes itself, which one that was forked from a nursery cannot.
         child = self._start("web", commands.web(port, workers=workers), variables, kind_of_child=Child)
         url = f"http://{HOST}:{port}"
-        eventually(lambda: answers(f"{url}/healthz") or child.exit_code is not None, 30)
+        eventually(lambda: answers(f"{url}/healthz") or child.exit_code is not None, 120)
         assert child.exit_code is None, child.last_lines(50)
         return url
 
