@@ -22,7 +22,7 @@ from rq.serializers import JSONSerializer
 
 from portal import config, create_app, queue
 from portal.config import SettingsError
-from portal.db import in_own_session
+from portal.db import cache_little, in_own_session
 from portal.jobs import schedule, segments
 
 
@@ -52,6 +52,7 @@ def run_ticker(name: str) -> None:
 
 
 def run_importer(name: str) -> None:
+    cache_little()
     stopping = threading.Event()
     _stop_on_signals(stopping)
     segments.run(f"importer.{name}", stopping)

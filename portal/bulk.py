@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from portal.db import Model, db, run
+from portal.db import Model, db, evened, run
 
 # COPY takes three exchanges with the server, however few the rows are.
 WORTH_A_COPY = 3
@@ -101,6 +101,8 @@ def find_unique(
 ) -> Sequence[Any]:
     """Rows of one owner in which a unique column has one of many values, for each column of `wanted`."""
     values = {column.name: list(those) for column, those in wanted.items()}
+    if db.engine.dialect.name != "postgresql":
+        values = {name: evened(those) for name, those in values.items()}
     one_each = all(len(those) == 1 for those in values.values())
     statement = _unique_search(db.engine.dialect.name, columns, owner, tuple(wanted), one_each)
     parameters = {name: those[0] if one_each else those for name, those in values.items()}

@@ -215,14 +215,25 @@ def insert_or_update(model: type[Model]) -> postgresql.Insert | sqlite.Insert:
     return postgresql.insert(model) if db.engine.dialect.name == "postgresql" else sqlite.insert(model)
 
 
+# A statement of SQLite's takes 32,766 values.
+MOST_EVENED = 4_096
+
+
 def one_of(column: Any, values: Iterable[Any]) -> ColumnElement[bool]:
     """`column IN (values)` for many values; PostgreSQL reads one array far sooner than a thousand parameters."""
     values = list(values)
     if db.engine.dialect.name == "postgresql":
         matches: ColumnElement[bool] = column == any_(literal(values, ARRAY(column.type)))
         return matches
-    found: ColumnElement[bool] = column.in_(values)
+    found: ColumnElement[bool] = column.in_(evened(values))
     return found
+
+
+def evened(values: list[Any]) -> list[Any]:
+    """The same with the last repeated, up to a power of two: SQLite keeps what it has prepared for each length of a list, and a long
+    one takes hundreds of kilobytes."""
+    length = 1 << max(0, len(values) - 1).bit_length()
+    return values + values[-1:] * (length - len(values)) if length <= MOST_EVENED else values
 
 
 def run(statement: Executable, parameters: Any = None) -> Result[Any]:
@@ -267,6 +278,15 @@ def engine_options(database_url: str) -> dict[str, Any]:
     }
 
 
+# Kilobytes of the database that each connection to SQLite keeps.
+_cache = {"kilobytes": 16_000}
+
+
+def cache_little() -> None:
+    """For a process that writes to all ends of a large table: a cache does not help it, and each connection would fill its own."""
+    _cache["kilobytes"] = 4_000
+
+
 @event.listens_for(Engine, "connect")
 def _set_pragmas(connection: Any, _record: Any) -> None:
     if not isinstance(connection, sqlite3.Connection):
@@ -277,7 +297,7 @@ def _set_pragmas(connection: Any, _record: Any) -> None:
         "synchronous=NORMAL",
         "busy_timeout=30000",
         "foreign_keys=ON",
-        "cache_size=-16000",
+        f"cache_size=-{_cache['kilobytes']}",
     ):
         connection.execute(f"PRAGMA {pragma}")
 
