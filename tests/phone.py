@@ -17,6 +17,12 @@ class Phone:
     def __init__(self, url: str, phone_id: str = IPHONE) -> None:
         self.url, self.id = url, phone_id
 
+    @classmethod
+    def one_more(cls, url: str, kind: str) -> Phone:
+        answer = requests.post(f"{url}/_sandbox/phones", json={"kind": kind}, timeout=30)
+        assert answer.ok, answer.text
+        return cls(url, answer.json()["id"])
+
     def order(self, method: str, what: str = "", body: Any = None, expect: int | None = None) -> Any:
         address = f"{self.url}/_sandbox/phones/{self.id}{what}"
         answer = requests.request(method, address, json=body, timeout=30)

@@ -11,7 +11,7 @@ from datetime import datetime
 from portal import queue
 from portal.db import db, transaction, utcnow
 from portal.models import Wallet
-from portal.services import push_google, push_outcomes, push_sending, wallet_health
+from portal.services import push_google, push_outcomes, push_sending, push_to_all, wallet_health
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,11 @@ def _tell_google(merchant_id: int, deadline: float) -> bool:
         if resting or merchant_id not in push_outcomes.merchants_due(utcnow(), Wallet.GOOGLE):
             return False
         with transaction():
-            errands = push_google.claim(merchant_id, utcnow())
+            to_all = push_to_all.claim(merchant_id, utcnow())
+            errands = [] if to_all else push_google.claim(merchant_id, utcnow())
+        if to_all:
+            _tell_all(to_all)
+            continue
         with ThreadPoolExecutor(LANES) as pool:
             answers = list(pool.map(push_google.send, errands))
         with transaction():
@@ -83,3 +87,11 @@ def _tell_google(merchant_id: int, deadline: float) -> bool:
                 push_google.settle(errand, reply, message, utcnow())
         log.info("messages given to google", extra={"merchant_id": merchant_id, "messages": len(errands)})
     return True
+
+
+def _tell_all(errand: push_to_all.Errand) -> None:
+    outcome, more = push_to_all.send(errand), True
+    while more:
+        with transaction():
+            more = push_to_all.settle(errand, outcome, utcnow())
+    log.info("a message given to google for all cards", extra={"merchant_id": errand.merchant_id})

@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 
 from portal.db import db
 from portal.models import (
+    Assignment,
     Customer,
     GoogleCard,
     Merchant,
@@ -22,7 +23,7 @@ from portal.models import (
     PushTarget,
     Wallet,
 )
-from portal.services import card_links, push_outcomes, wallet_accounts, wallet_health
+from portal.services import card_links, push_outcomes, push_to_all, wallet_accounts, wallet_health
 from portal.wallet.google import (
     MOST_MESSAGES,
     NOTIFYING_PER_DAY,
@@ -52,6 +53,8 @@ class Errand:
     object_id: str
     message: Message
     attempt: int
+    # The programme, and the message to all of it that may have been this one already.
+    to_all: tuple[str, str] | None = None
 
 
 def claim(merchant_id: int, now: datetime, limit: int = AT_ONCE) -> list[Errand]:
@@ -81,8 +84,15 @@ def claim(merchant_id: int, now: datetime, limit: int = AT_ONCE) -> list[Errand]
         target.due_at, target.attempts = now + LEASE, target.attempts + 1
         db.session.flush()
         message = _message(push, target, merchant, customer)
-        errands.append(Errand(push.id, merchant_id, issuer.wallet(), google_card.object_id, message, target.attempts))
+        to_all = _to_all(push, google_card) if target.attempts > 1 else None
+        wallet, object_id = issuer.wallet(), google_card.object_id
+        errands.append(Errand(push.id, merchant_id, wallet, object_id, message, target.attempts, to_all))
     return errands
+
+
+def _to_all(push: Push, google_card: GoogleCard) -> tuple[str, str] | None:
+    campaign_id = db.session.scalar(select(Assignment.campaign_id).where(Assignment.push_id == push.id))
+    return (google_card.class_id, push_to_all.id_of(campaign_id)) if campaign_id else None
 
 
 def _notified_today(target: PushTarget, now: datetime) -> int:
@@ -117,6 +127,11 @@ def send(errand: Errand) -> tuple[Reply, Message]:
         found = errand.wallet.get_object(errand.object_id)
         if not found.ok or has_message(found.document, errand.message.id):
             return found, errand.message
+        if errand.to_all:
+            class_id, said = errand.to_all
+            found = errand.wallet.get_class(class_id)
+            if not found.ok or has_message(found.document, said):
+                return found, errand.message
     message = errand.message
     reply = errand.wallet.message_object(errand.object_id, message)
     if reply.outcome is Outcome.QUOTA:

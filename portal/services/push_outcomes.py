@@ -92,8 +92,16 @@ def _next_look(age: timedelta) -> timedelta:
 
 def settle(target: PushTarget, state: PushState, reason: PushReason | None, now: datetime) -> None:
     """One target has come to its end."""
-    _close(target, state, reason, now)
-    conclude(target.merchant_id, [target], now)
+    settle_all(target.merchant_id, [target], state, reason, now)
+
+
+def settle_all(
+    merchant_id: int, targets: Sequence[PushTarget], state: PushState, reason: PushReason | None, now: datetime
+) -> None:
+    """Many of them have, all the same."""
+    for target in targets:
+        _close(target, state, reason, now)
+    conclude(merchant_id, targets, now)
 
 
 def _close(target: PushTarget, state: PushState, reason: PushReason | None, now: datetime) -> None:
