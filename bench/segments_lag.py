@@ -49,7 +49,15 @@ def _prepare(stack: Stack) -> list[str]:
         time.sleep(1)
     print(f"  all read once in {(time.perf_counter() - begun) / 60:.1f} min", flush=True)
     ids = [row.id for row in stack.rows("SELECT id FROM segments WHERE selected_at IS NOT NULL")]
-    plan = {"name": "Welcome", "message": "Welcome.", "start": "on_entering", "guard": "50", "url": "", "tier": "", "card": ""}
+    plan = {
+        "name": "Welcome",
+        "message": "Welcome.",
+        "start": "on_entering",
+        "guard": "50",
+        "url": "",
+        "tier": "",
+        "card": "",
+    }
     post(stack, "/campaigns/new", include=ids, **plan)
     post(stack, f"/campaigns/{stack.rows('SELECT id FROM campaigns')[0].id}/start")
     return klaviyo_ids

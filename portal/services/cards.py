@@ -16,7 +16,7 @@ from sqlalchemy.orm import aliased
 
 from portal import queue
 from portal.bulk import insert_rows, one_of_given
-from portal.db import changed_rows, db, first_id_at, insert_or_update, new_id, on_commit, one_of, run, utcnow
+from portal.db import changed_rows, db, evened, first_id_at, insert_or_update, new_id, on_commit, one_of, run, utcnow
 from portal.errors import NotFoundError
 from portal.models import Card, CardMessage, Customer, GoogleCard, Registration
 from portal.models.card import new_card_token, new_serial
@@ -66,7 +66,9 @@ def touch(merchant_id: int, customer_ids: Collection[int], now: datetime | None 
     if not customer_ids:
         return
     due = (now or utcnow()) + COALESCE
-    run(_touching(db.engine.dialect.name), {"merchant": merchant_id, "values": sorted(customer_ids), "due": due})
+    run(
+        _touching(db.engine.dialect.name), {"merchant": merchant_id, "values": evened(sorted(customer_ids)), "due": due}
+    )
 
 
 @cache

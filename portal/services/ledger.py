@@ -16,7 +16,7 @@ from sqlalchemy import ARRAY, Executable, Select, bindparam, func, select, updat
 from sqlalchemy.dialects import postgresql, sqlite
 
 from portal.bulk import insert_rows, update_rows
-from portal.db import UtcDateTime, changed_rows, db, one_of, run
+from portal.db import UtcDateTime, changed_rows, db, evened, one_of, run
 from portal.errors import ConflictError
 from portal.models import Customer, PointsChange, ProfileSync, Redemption, Reward, TierBasis
 from portal.services.effects import Change
@@ -41,7 +41,7 @@ def lock(customer_ids: Collection[int]) -> dict[int, Standing]:
     if not customer_ids:
         return {}
     query: Executable = _LOCK_ON_POSTGRESQL if db.engine.dialect.name == "postgresql" else _READ
-    return {row[0]: Standing(*row) for row in run(query, {"ids": sorted(customer_ids)})}
+    return {row[0]: Standing(*row) for row in run(query, {"ids": evened(sorted(customer_ids))})}
 
 
 def earnings(rules: Rules, customer_ids: Collection[int], since: datetime) -> dict[int, list[Earning]]:
@@ -52,7 +52,7 @@ def earnings(rules: Rules, customer_ids: Collection[int], since: datetime) -> di
     query = (
         select(_CHANGES.c.customer_id, _CHANGES.c.occurred_at, _CHANGES.c.change)
         .where(
-            _CHANGES.c.customer_id.in_(customer_ids),
+            one_of(_CHANGES.c.customer_id, customer_ids),
             _CHANGES.c.change > 0,
             _CHANGES.c.occurred_at >= since - timedelta(days=367),
         )
