@@ -99,6 +99,24 @@ def _tell(demo: dict[str, Any], event_id: str) -> str:
     return str(answer.json()["results"][0]["status"])
 
 
+def test_most_of_the_demo_accounts_profiles_are_customers_of_the_demo_shop(running: Started) -> None:
+    """So that a first look at a segment finds somebody."""
+    demo = running.until_ready()
+    headers = {"Authorization": f"Klaviyo-API-Key {demo['klaviyo_api_key']}", "revision": "2026-07-15"}
+    profiles = requests.get(f"{demo['sandbox_url']}/api/profiles?page[size]=100", headers=headers, timeout=10).json()[
+        "data"
+    ]
+    emails = [profile["attributes"]["email"] for profile in profiles if "nordic." not in profile["attributes"]["email"]]
+    answer = requests.post(
+        f"{demo['portal_url']}/v1/customers",
+        json={"customers": [{"email": email} for email in emails]},
+        headers={"Authorization": f"Bearer {demo['api_key']}"},
+        timeout=10,
+    )
+    known = [each["status"] for each in answer.json()["results"] if each["status"] != "created"]
+    assert len(known) >= 18
+
+
 def test_what_it_writes_is_for_its_owner_only(running: Started) -> None:
     demo = running.until_ready()
     for name in ("secrets.json", "demo.json", "settings.env", "api-key.txt", "redis/redis.conf"):

@@ -14,8 +14,13 @@ from sandbox.store import Store
 
 NORDIC, HARBOR = "K9x2Lm", "H4rB0r"
 _DAY = 86400.0
-_FIRST = ("Freja", "Emil", "Ida", "Noah", "Alma", "Oscar", "Clara", "Lucas", "Astrid", "William", "Sofia", "Agnes")
-_LAST = ("Holm", "Lind", "Dahl", "Krogh", "Bach", "Winther", "Friis", "Juhl", "Toft", "Munk")
+_FIRST = (
+    *("Alma", "Bo", "Clara", "Dan", "Esther", "Finn", "Gry", "Hugo", "Ida", "Jonas"),
+    *("Karla", "Leo", "Maja", "Noah", "Olga", "Palle", "Rosa", "Storm", "Thea", "Villads"),
+)
+_LAST = ("Ager", "Bakke", "Dahl", "Eng", "Fjord", "Holm", "Kjær", "Lind")
+# The others of Nordic Coffee's are customers of the demo shop, under the addresses that it knows them by (`portal/demo.py`).
+_READER_EVERY = 4
 _NATIVE_METRICS = ("Placed Order", "Ordered Product", "Opened Email", "Clicked Email", "Active on Site")
 
 
@@ -62,19 +67,24 @@ def _plant_profiles(connection: sqlite3.Connection, store: Store, now: float, ac
     total = 24
     first = store.take_keys("profile", total)
     for place in range(total):
-        name, surname = _FIRST[place % len(_FIRST)], _LAST[(place * 3) % len(_LAST)]
+        name, surname = _FIRST[place % len(_FIRST)], _LAST[place % len(_LAST)]
         created = now - _DAY * (200 - place * 7)
         connection.execute(
             "INSERT INTO profile (pk, account, id, email, phone_number, attributes, properties, created, updated)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (first + place, account, new_profile_id(created),
-             f"{name}.{surname}{place}@{domain}.example.com".lower(),
+             f"{name}.{surname}.{place + 1}@{_mail_host(domain, place)}".lower().replace("æ", "ae"),
              f"+45201{account}{place:04d}" if place % 3 == 0 else None,
              json.dumps({"first_name": name, "last_name": surname, "locale": "da-DK",
                          "location": {"city": "København", "country": "Denmark"}}),
              json.dumps({"favourite_roast": ("light", "medium", "dark")[place % 3]}), created, created),
         )  # fmt: skip
     return list(range(first, first + total))
+
+
+def _mail_host(domain: str, place: int) -> str:
+    is_customer = domain == "nordic" and place % _READER_EVERY != _READER_EVERY - 1
+    return "example.com" if is_customer else f"{domain}.example.com"
 
 
 def _plant_metrics(
