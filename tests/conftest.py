@@ -19,6 +19,8 @@ import flask_migrate
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import Browser, Page
 
 from launch import ports
@@ -38,6 +40,10 @@ from tests.servers import Postgres, Processes, RedisServer, SandboxServer, find_
 ROOT = Path(__file__).resolve().parent.parent
 CLIENT_ID, CLIENT_SECRET = "test-client", "test-client-secret"
 TEMPLATE = "portal_template"
+
+# No test is about the machine's speed, and a busy one is slow at the first example.
+hypothesis_settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("untimed")
 
 
 def unavailable(what: str) -> NoReturn:

@@ -165,7 +165,7 @@ def test_an_account_that_was_disconnected_elsewhere_can_be_taken(shop: int) -> N
 
 def test_another_account_is_refused_while_events_wait_for_the_first(shop: int) -> None:
     stage.record(shop, "a")
-    with pytest.raises(ConnectingError, match="1 events wait") as error:
+    with pytest.raises(ConnectingError, match="1 event waits") as error:
         stage.connect(shop, "H4rB0r")
     assert _code(error) == "wrong_account"
     row = stage.connection(shop)
