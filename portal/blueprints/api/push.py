@@ -7,7 +7,9 @@ and trouble of ours is always 503.
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 from flask import Response, g, jsonify, request
 from limits import RateLimitItemPerSecond
@@ -26,6 +28,9 @@ from portal.services import push_refusals, push_reports, pushing
 from portal.services.push_orders import hear_push
 from portal.services.strict_json import MalformedError
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 log = logging.getLogger(__name__)
 
 MOST_BYTES = 32_000
@@ -39,22 +44,36 @@ FROM_A_TEMPLATE = (
 )
 
 
+def _trouble_is_503(view: Callable[P, R]) -> Callable[P, R]:
+    """Whatever it is, and wherever: also while the key is looked up."""
+
+    @wraps(view)
+    def answered(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return view(*args, **kwargs)
+        except (PortalError, *DATABASE_TROUBLE):
+            raise
+        except Exception as error:
+            db.session.rollback()
+            log.exception("push not taken")
+            raise UnavailableError("Something went wrong on our side. Nothing was sent; try again.") from error
+
+    return answered
+
+
 @bp.post("/push")
+@_trouble_is_503
 @api_key_required
 def push() -> tuple[Response, int]:
     if not _limiter.hit(_PER_KEY, str(g.api_key.id)):
         raise TooManyError("Too many pushes at once. Klaviyo tries again by itself.", retry_after=1)
     try:
         return _push()
-    except (TooManyError, UnavailableError, *DATABASE_TROUBLE):
+    except (TooManyError, UnavailableError):
         raise
     except PortalError as error:
         _keep(error)
         raise
-    except Exception as error:
-        db.session.rollback()
-        log.exception("push not taken")
-        raise UnavailableError("Something went wrong on our side. Nothing was sent; try again.") from error
 
 
 def _push() -> tuple[Response, int]:

@@ -18,7 +18,7 @@ from portal.blueprints.api import push as api_push
 from portal.config import Settings
 from portal.db import db, transaction, utcnow
 from portal.models import Customer, Push, PushRefusal, PushRules, PushState
-from portal.services import pushing
+from portal.services import api_keys, pushing
 from portal.services.customers import Identifiers
 from tests import factories
 from tests.factories import Shop
@@ -216,14 +216,16 @@ def test_trouble_of_ours_is_503_whatever_it_is(
 ) -> None:
     _customer(app, merchant)
     read_only = InternalError("", None, Exception("read-only"))
-    for trouble in (OperationalError("", None, Exception("gone")), read_only, ZeroDivisionError()):
+    for module, function in ((pushing, "accept"), (api_keys, "authenticate")):
+        for trouble in (OperationalError("", None, Exception("gone")), read_only, ZeroDivisionError()):
 
-        def fail(*_: object, trouble: Exception = trouble) -> None:
-            raise trouble
+            def fail(*_: object, trouble: Exception = trouble) -> None:
+                raise trouble
 
-        monkeypatch.setattr(pushing, "accept", fail)
-        answer = _push(client, merchant)
-        assert (answer.status_code, int(answer.headers["Retry-After"]) > 0) == (503, True)
+            with monkeypatch.context() as patched:
+                patched.setattr(module, function, fail)
+                answer = _push(client, merchant)
+            assert (answer.status_code, int(answer.headers["Retry-After"]) > 0) == (503, True)
 
 
 def test_too_many_at_once_are_429_and_come_again(
