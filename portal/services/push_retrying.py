@@ -31,7 +31,7 @@ NEVER_PROMISED = (
     "this one stays as it is."
 )
 HELD = "Its campaign is paused. It goes out when the campaign goes on."
-STILL: dict[PushReason, str] = {
+STILL: dict[push_sending.Objection, str] = {
     PushReason.EXPIRED: "The time until which it may be shown has passed. Send a new push, with a later time or none.",
     PushReason.NO_INSTALLED_PASS: "The customer still has no card on a phone. It can be tried again once there is one.",
     PushReason.SUPPRESSED: "The customer still gets no pushes. Lift that under Push > Suppressed, then try again.",

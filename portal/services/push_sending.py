@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select
@@ -37,6 +38,14 @@ AT_ONCE = 200
 # A phone that is on fetches within a second or two.
 FIRST_LOOK = timedelta(seconds=1)
 A_DAY = timedelta(hours=24)
+# Why a push that is due is not shown.
+Objection = Literal[
+    PushReason.EXPIRED,
+    PushReason.CANCELLED,
+    PushReason.NO_INSTALLED_PASS,
+    PushReason.SUPPRESSED,
+    PushReason.FREQUENCY_CAP,
+]
 
 
 @dataclass(frozen=True)
@@ -79,7 +88,7 @@ def send_due(merchant_id: int, now: datetime, limit: int = AT_ONCE) -> int:
     return len(pushes)
 
 
-def objection(push: Push, now: datetime) -> PushReason | None:
+def objection(push: Push, now: datetime) -> Objection | None:
     """Why this push would be skipped if it were due at this moment."""
     place = _places([push.customer_id]).get(push.customer_id)
     return _Screen(push.merchant_id, [push], now).objection(push, place)
@@ -107,7 +116,7 @@ class _Screen:
             )
             self._today = Counter({row.customer_id: row[1] for row in db.session.execute(said)})
 
-    def objection(self, push: Push, place: _Place | None) -> PushReason | None:
+    def objection(self, push: Push, place: _Place | None) -> Objection | None:
         if push.expires_at is not None and push.expires_at <= self._now:
             return PushReason.EXPIRED
         if push.id in self._cancelled:

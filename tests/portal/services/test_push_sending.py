@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from flask import Flask
@@ -11,7 +11,7 @@ from sqlalchemy import delete, select
 
 from portal.db import db, transaction
 from portal.models import Card, Customer, Push, PushRules, PushSource, PushSuppression, Registration
-from portal.services import push_sending, pushing
+from portal.services import push_retrying, push_sending, pushing
 from portal.services.push_orders import hear_push
 from portal.services.push_sending import quiet_end
 from portal.services.pushing import Accepted
@@ -121,3 +121,7 @@ def test_a_suppressed_customer_and_one_whose_card_has_gone_meanwhile_are_skipped
         with transaction():
             db.session.execute(delete(Registration))
         assert _send(card, MIDNIGHT)["Too late"] == ("skipped", "no_installed_pass")
+
+
+def test_whoever_tries_again_what_is_skipped_reads_what_to_do_about_each_reason() -> None:
+    assert set(push_retrying.STILL) == set(get_args(push_sending.Objection))
