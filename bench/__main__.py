@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from bench.card_updates import card_updates
 from bench.cards import cards
+from bench.customers import customers
 from bench.delivery import with_limits, without_limits
 from bench.history import history, history_memory
 from bench.ingest import ingest
@@ -26,6 +27,7 @@ from bench.stack import DATABASES
 BENCHMARKS: dict[str, Callable[[str], None]] = {
     "card-updates": card_updates,
     "cards": cards,
+    "customers": customers,
     "delivery": with_limits,
     "delivery-unlimited": without_limits,
     "history": history,

@@ -47,6 +47,7 @@ class Customer(Model):
         Index("uq_customers_link_token", "link_token", unique=True),
         Index("ix_customers_merchant_id_id", "merchant_id", "id"),
         Index("ix_customers_merchant_id_tier_id_id", "merchant_id", "tier_id", "id"),
+        Index("ix_customers_merchant_id_tier_id_card_status_id", "merchant_id", "tier_id", "card_status", "id"),
         Index("ix_customers_merchant_id_card_status_id", "merchant_id", "card_status", "id"),
         Index("ix_customers_tier_review", "tier_review_at", sqlite_where=_REVIEW_DUE, postgresql_where=_REVIEW_DUE),
         Index("ix_customers_unreachable", "merchant_id", "id", sqlite_where=_NAMELESS, postgresql_where=_NAMELESS),

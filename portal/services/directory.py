@@ -18,6 +18,8 @@ from portal.models.customer import ID_PREFIX
 
 PAGE = 50
 MOST_FOUND = 100
+# Of so many who begin as sought, and no more, it is seen whether they pass a filter too.
+MOST_LOOKED_AT = 20_000
 NO_TIER = "none"
 # No character comes after it.
 _LAST = "\U0010ffff"
@@ -25,7 +27,7 @@ _LAST = "\U0010ffff"
 
 @dataclass(frozen=True)
 class Page:
-    """`next_before` continues the list; None at its end. A search has one page, and says where there is more."""
+    """`next_before` continues the list; None at its end. A search has one page, and says where there may be more."""
 
     customers: Sequence[Customer]
     next_before: int | None = None
@@ -46,25 +48,24 @@ def find(merchant_id: int, customer_id: int) -> Customer:
 
 def page(merchant_id: int, *, sought: str = "", tier: str = "", status: str = "", before: int | None = None) -> Page:
     """Newest first. `tier` is a tier's id or `NO_TIER`; a filter that does not exist matches nobody."""
-    customers = _filtered(merchant_id, tier, status)
     if sought:
-        found = db.session.scalars(_search(customers, sought)).all()
-        return Page(found[:MOST_FOUND], more_found=len(found) > MOST_FOUND)
+        return _search(merchant_id, _passes(tier, status), sought)
+    customers = select(Customer).where(Customer.merchant_id == merchant_id, *_passes(tier, status))
     if before is not None:
         customers = customers.where(Customer.id < min(before, LARGEST_ID))
     rows = db.session.scalars(customers.order_by(Customer.id.desc()).limit(PAGE + 1)).all()
     return Page(rows[:PAGE], rows[PAGE - 1].id if len(rows) > PAGE else None)
 
 
-def _filtered(merchant_id: int, tier: str, status: str) -> Select[Customer]:
-    query = select(Customer).where(Customer.merchant_id == merchant_id)
+def _passes(tier: str, status: str) -> list[ColumnElement[bool]]:
+    passes: list[ColumnElement[bool]] = []
     if tier == NO_TIER:
-        query = query.where(Customer.tier_id.is_(None))
+        passes.append(Customer.tier_id.is_(None))
     elif tier:
-        query = query.where(Customer.tier_id == (int(tier) if tier.isdecimal() and len(tier) < 19 else -1))
+        passes.append(Customer.tier_id == (int(tier) if tier.isdecimal() and len(tier) < 19 else -1))
     if status:
-        query = query.where(Customer.card_status == status)
-    return query
+        passes.append(Customer.card_status == status)
+    return passes
 
 
 def tier_names(merchant_id: int) -> dict[str, str]:
@@ -79,14 +80,28 @@ STATUSES = tuple(status.value for status in CardStatus)
 # --- search --------------------------------------------------------------------------------------
 
 
-def _search(customers: Select[Customer], sought: str) -> Select[Customer]:
+def _search(merchant_id: int, passes: Sequence[ColumnElement[bool]], sought: str) -> Page:
     """Each way of matching by itself, so that each uses its own index; a few of each are enough."""
-    matches = [
-        customers.with_only_columns(Customer.id).where(condition).limit(MOST_FOUND + 1).subquery()
+    ways = [
+        select(Customer.id).where(Customer.merchant_id == merchant_id, condition)
         for condition in _conditions(readable(sought))
     ]
+    matches = [(_passing(way, passes) if passes else way).limit(MOST_FOUND + 1).subquery() for way in ways]
     ids = union_all(*(select(match.c.id) for match in matches))
-    return customers.where(Customer.id.in_(ids)).order_by(Customer.id.desc()).limit(MOST_FOUND + 1)
+    newest = select(Customer).where(Customer.merchant_id == merchant_id, Customer.id.in_(ids))
+    found = db.session.scalars(newest.order_by(Customer.id.desc()).limit(MOST_FOUND + 1)).all()
+    return Page(found[:MOST_FOUND], more_found=len(found) > MOST_FOUND or (bool(passes) and _is_beyond(ways)))
+
+
+def _passing(way: Select[int], passes: Sequence[ColumnElement[bool]]) -> Select[int]:
+    """The limit keeps a search that many match and few pass from reading them all."""
+    looked_at = way.limit(MOST_LOOKED_AT).subquery()
+    return select(Customer.id).join(looked_at, looked_at.c.id == Customer.id).where(*passes)
+
+
+def _is_beyond(ways: Sequence[Select[int]]) -> bool:
+    """Whether more begin like this than were looked at."""
+    return any(db.session.scalar(way.offset(MOST_LOOKED_AT).limit(1)) is not None for way in ways)
 
 
 def readable(sought: str) -> str:
@@ -121,7 +136,15 @@ def called(sought: str) -> Iterator[ColumnElement[bool]]:
         yield begins(func.lower(Customer.last_name), each)
     if last:
         for one, other in zip(spellings(first), spellings(last), strict=False):
-            yield begins(func.lower(Customer.first_name), one) & begins(func.lower(Customer.last_name), other)
+            yield _both(one, other)
+
+
+def _both(first: str, last: str) -> ColumnElement[bool]:
+    """Found by the longer of the two, which fewer have: what has something put to it is not in an index."""
+    first_name, last_name = func.lower(Customer.first_name), func.lower(Customer.last_name)
+    if len(first) > len(last):
+        return begins(first_name, first) & begins(last_name.concat(""), last)
+    return begins(first_name.concat(""), first) & begins(last_name, last)
 
 
 def spellings(sought: str) -> list[str]:

@@ -123,6 +123,29 @@ def test_a_search_that_finds_very_many_says_so(lone: int) -> None:
     assert (len(page.customers), page.more_found) == (100, True)
 
 
+def test_a_search_looks_through_many_with_a_filter_and_says_where_there_are_more(
+    lone: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directory, "MOST_LOOKED_AT", 5)
+    _make(lone, *({"first_name": f"Anna{number}", "email": f"c{number}@example.com"} for number in range(6)))
+    page = directory.page(lone, sought="anna", status="installed")
+    assert (page.customers, page.more_found) == ([], True)
+    page = directory.page(lone, sought="anna1", status="installed")
+    assert (page.customers, page.more_found) == ([], False)
+    assert len(directory.page(lone, sought="anna", status="not_installed").customers) == 5
+
+
+@pytest.mark.parametrize("sought", ["kari nord", "ka nordmann", "k n", "karianne n"])
+def test_both_names_are_found_by_whichever_is_longer(lone: int, sought: str) -> None:
+    _make(
+        lone,
+        {"first_name": "Karianne", "last_name": "Nordmann"},
+        {"first_name": "Karianne", "last_name": "Berg"},
+        {"first_name": "Ola", "last_name": "Nordmann"},
+    )
+    assert _found(lone, sought) == ["Karianne"]
+
+
 def _statements(merchant_id: int, **asked: str) -> list[tuple[str, object]]:
     seen: list[tuple[str, object]] = []
 
