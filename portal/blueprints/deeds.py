@@ -1,4 +1,4 @@
-"""What a person does to a customer on the customer's page: points, rewards, verification, the card's link.
+"""What a person does to a customer on the customer's page: points, rewards, verification, the card's link, erasing.
 
 Each deed is an event with an audit entry in the same transaction; a form that is sent twice does it once.
 """
@@ -15,9 +15,9 @@ from portal.blueprints.customer_forms import LONGEST, ChangePointsForm, RedeemFo
 from portal.db import repeat, transaction
 from portal.errors import NotFoundError, PortalError
 from portal.models import Channel
-from portal.services import auditing, directory, editing, serving
+from portal.services import auditing, directory, editing, erasing, serving
 from portal.services.points import in_words
-from portal.web import Feedback, login_required, member_id, merchant_id, refuse, to_page
+from portal.web import Feedback, login_required, member_id, merchant_id, owner_required, refuse, to_page
 
 bp = Blueprint("deeds", __name__, url_prefix="/customers/<int:customer_id>")
 
@@ -89,6 +89,27 @@ def renew_link(customer_id: int) -> ResponseReturnValue:
     found = directory.find(merchant_id(), customer_id)
     _do(lambda: editing.renew_link(merchant_id(), customer_id), "card link renewed", found.public_id)
     return _back(customer_id, "The old link no longer works. The new one is below, and goes to Klaviyo by itself.")
+
+
+@bp.get("/erase")
+@owner_required
+def erase(customer_id: int) -> ResponseReturnValue:
+    found = directory.find(merchant_id(), customer_id)
+    return render_template("customers/erase.html", customer=found, told_to=erasing.told_to(found))
+
+
+@bp.post("/erase")
+@owner_required
+def erase_now(customer_id: int) -> ResponseReturnValue:
+    """Whoever is erased is named neither in the answer nor in the audit log."""
+    found_id = directory.find(merchant_id(), customer_id).id
+
+    def write() -> bool:
+        with transaction():
+            return erasing.erase(merchant_id(), found_id, member_id())
+
+    told = " Klaviyo is told to erase the profile there too." if repeat(write) else ""
+    return to_page(url_for("customers.index"), Feedback(f"The customer is erased.{told}"))
 
 
 def _do(write: Callable[[], object], deed: str = "", detail: str = "") -> None:

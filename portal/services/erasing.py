@@ -73,9 +73,14 @@ def _keep_hashes(customer: Customer) -> None:
         insert_rows(ErasedEvent, rows)
 
 
+def told_to(customer: Customer) -> Connection | None:
+    """Whom the erasure is passed on to; None where Klaviyo knows nothing of this customer."""
+    return connecting.connection_of(customer.merchant_id) if customer.reachable else None
+
+
 def _pass_on(customer: Customer) -> bool:
-    connection = connecting.connection_of(customer.merchant_id)
-    if connection is None or not customer.reachable:
+    connection = told_to(customer)
+    if connection is None:
         return False
     erasure = Erasure(
         id=new_id(),

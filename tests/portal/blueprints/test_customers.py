@@ -197,3 +197,35 @@ def test_a_member_serves_customers_and_a_stranger_does_not_find_them(
         assert stranger.get(address).status_code == 404
     assert pages.post(stranger, path, once="b", direction="add", points="5", reason="Mine").status_code == 404
     assert _fresh(app, customer).balance == 1_500
+
+
+def test_an_owner_erases_a_customer_after_reading_what_goes(app: Flask, owner: FlaskClient, connected: Shop) -> None:
+    customer = _customer(app, connected, 12.5, first_name="Ada", email="ada@example.com")
+    path = f"/customers/{customer.id}/erase"
+    assert path in owner.get(f"/customers/{customer.id}").text
+    asked = owner.get(path).text
+    for words in ("Erase Ada", "This cannot be undone", "12.50 points", "is told to erase the profile there too"):
+        assert words in asked
+    assert pages.post(owner, path).location == "/customers"
+    shown = owner.get("/customers").text
+    assert "The customer is erased. Klaviyo is told to erase the profile there too." in shown
+    assert "ada@example.com" not in shown
+    assert _audit(app) == ("customer erased", f"cus_{customer.id}")
+    assert owner.get(f"/customers/{customer.id}").status_code == 404
+    assert pages.post(owner, path).status_code == 404
+
+
+def test_erasing_says_where_klaviyo_is_not_told(app: Flask, owner: FlaskClient, merchant: Shop) -> None:
+    customer = _customer(app, merchant, email="ada@example.com")
+    path = f"/customers/{customer.id}/erase"
+    assert "Klaviyo is not told: it is not connected." in owner.get(path).text
+    pages.post(owner, path)
+    assert "The customer is erased.</" in re.sub(r"\s+<", "<", owner.get("/customers").text)
+
+
+def test_a_member_neither_sees_nor_may_erase(app: Flask, merchant: Shop) -> None:
+    customer, member = _customer(app, merchant), pages.log_in_member(app, merchant)
+    path = f"/customers/{customer.id}/erase"
+    assert path not in member.get(f"/customers/{customer.id}").text
+    assert pages.post(member, path).status_code == 403
+    assert _fresh(app, customer).id == customer.id
