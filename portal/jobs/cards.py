@@ -65,12 +65,16 @@ def merchants_due() -> set[int]:
 
 
 def _make_versions(merchant_id: int, deadline: float) -> bool:
+    """Not until nothing is due: where pushes keep coming, those phones would wait all that time."""
     while time.monotonic() < deadline:
-        with transaction():
-            looked_at = card_versions.publish(merchant_id, utcnow())
-        if not looked_at:
+        if _make_some(merchant_id) < card_versions.AT_ONCE:
             return False
     return True
+
+
+def _make_some(merchant_id: int) -> int:
+    with transaction():
+        return card_versions.publish(merchant_id, utcnow())
 
 
 # --- Apple ---------------------------------------------------------------------------------------
@@ -86,6 +90,7 @@ def _wake(merchant_id: int, deadline: float) -> bool:
         pusher: Pusher | None = None
         while time.monotonic() < deadline:
             started = time.monotonic()
+            _make_some(merchant_id)  # what has come meanwhile, so that its phones are woken over the same connection
             with transaction():
                 wakes = waking.claim(merchant_id, certificate.pass_type_id, utcnow(), _at_once())
             if not wakes:

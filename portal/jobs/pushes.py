@@ -50,20 +50,23 @@ def take_turn(merchant_id: int) -> bool:
     """Is something left that could be done at once?"""
     deadline = time.monotonic() + TURN_SECONDS
     try:
-        more = _repeat(merchant_id, push_sending.send_due, deadline)
+        more = _repeat(merchant_id, push_sending.send_due, push_sending.AT_ONCE, deadline)
         more |= _tell_google(merchant_id, deadline)
-        more |= _repeat(merchant_id, push_outcomes.look, deadline)
+        more |= _repeat(merchant_id, push_outcomes.look, push_outcomes.AT_ONCE, deadline)
     finally:
         db.session.remove()
     return more
 
 
-def _repeat(merchant_id: int, step: Callable[[int, datetime], int], deadline: float) -> bool:
-    """`step` until it finds nothing; True where the time was up first."""
+def _repeat(merchant_id: int, step: Callable[[int, datetime], int], at_once: int, deadline: float) -> bool:
+    """`step` until it finds less than it can do at once; True where the time was up first.
+
+    Where pushes keep coming it never finds nothing, and would keep the other parts of the turn waiting.
+    """
     while time.monotonic() < deadline:
         with transaction():
             found = step(merchant_id, utcnow())
-        if not found:
+        if found < at_once:
             return False
     return True
 
