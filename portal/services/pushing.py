@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, or_, select
 
 from portal import queue
 from portal.db import LARGEST_ID, db, new_id, on_commit
-from portal.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
+from portal.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError, PortalError
 from portal.models import Customer, Push, PushReason, PushRules, PushState, Wallet
 from portal.models.customer import ID_PREFIX
 from portal.models.push import PUSH_PREFIX
@@ -43,6 +43,24 @@ def accept(merchant_id: int, order: PushOrder, now: datetime) -> Accepted | Inva
     Raises a `PortalError` for what is about no customer, and `sqlalchemy.exc.IntegrityError` when the same is asked for at this
     moment: repeat the transaction.
     """
+    accepted = _accept(merchant_id, order, now)
+    on_commit(partial(queue.ring, merchant_id, queue.PUSHES))
+    return accepted
+
+
+def accept_each(merchant_id: int, orders: Sequence[PushOrder], now: datetime) -> list[Accepted | PortalError]:
+    """The same for requests that came at one moment, each with an answer of its own. Ring for them once they have it."""
+    return [_accept_or_refuse(merchant_id, order, now) for order in orders]
+
+
+def _accept_or_refuse(merchant_id: int, order: PushOrder, now: datetime) -> Accepted | PortalError:
+    try:
+        return _accept(merchant_id, order, now)
+    except PortalError as error:
+        return error
+
+
+def _accept(merchant_id: int, order: PushOrder, now: datetime) -> Accepted | InvalidError:
     if not order.dry_run and (known := _repeat(merchant_id, order, now)):
         return Accepted(known, known.customer_id, known.wallets)
     _check_not_paused(merchant_id)
@@ -58,7 +76,6 @@ def accept(merchant_id: int, order: PushOrder, now: datetime) -> Accepted | Inva
     _promise(push, wallets, now)
     db.session.add(push)
     db.session.flush()
-    on_commit(partial(queue.ring, merchant_id, queue.PUSHES))
     return Accepted(push, customer.id, wallets)
 
 

@@ -7,7 +7,7 @@ and trouble of ours is always 503.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -17,6 +17,8 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from sqlalchemy.exc import SQLAlchemyError
 
+from portal import queue
+from portal.blueprints.api.gathering import Gathering
 from portal.blueprints.api.push_schemas import PushAccepted, PushDevice, PushOut
 from portal.blueprints.api.reading import read_json
 from portal.blueprints.api.routes import DATABASE_TROUBLE, api_key_required, bp, write
@@ -25,7 +27,7 @@ from portal.errors import InvalidError, PortalError, TooManyError, UnavailableEr
 from portal.models import PushReason, PushState
 from portal.models.customer import ID_PREFIX
 from portal.services import push_refusals, push_reports, pushing
-from portal.services.push_orders import hear_push
+from portal.services.push_orders import PushOrder, hear_push
 from portal.services.strict_json import MalformedError
 
 P = ParamSpec("P")
@@ -78,17 +80,31 @@ def push() -> tuple[Response, int]:
 
 def _push() -> tuple[Response, int]:
     order = hear_push(_document(), _header_key())
-    merchant_id, now = g.merchant_id, utcnow()
-    accepted = write(lambda: pushing.accept(merchant_id, order, now))
-    if isinstance(accepted, InvalidError):
-        raise accepted
-    shown = PushAccepted(
-        id=accepted.push.public_id if accepted.push else None,
-        status="accepted" if accepted.push else "checked",
-        customer_id=f"{ID_PREFIX}{accepted.customer_id}",
-        channels=list(accepted.wallets),
+    db.session.rollback()  # whoever waits for a turn must not hold a connection that the writer needs
+    taken = _gathering.record(g.merchant_id, order)
+    if g.pop("has_written", False):  # the others have their answers: a Redis that stands still delays this one alone
+        queue.ring(g.merchant_id, queue.PUSHES)
+    if isinstance(taken, PortalError):
+        raise taken
+    return jsonify(taken.model_dump(mode="json")), 202
+
+
+def _take_together(merchant_id: int, orders: Sequence[PushOrder]) -> list[PushAccepted | PortalError]:
+    taken = write(lambda: pushing.accept_each(merchant_id, orders, utcnow()))
+    g.has_written = True
+    return [each if isinstance(each, PortalError) else _accepted(each) for each in taken]
+
+
+_gathering = Gathering(_take_together)
+
+
+def _accepted(taken: pushing.Accepted) -> PushAccepted:
+    return PushAccepted(
+        id=taken.push.public_id if taken.push else None,
+        status="accepted" if taken.push else "checked",
+        customer_id=f"{ID_PREFIX}{taken.customer_id}",
+        channels=list(taken.wallets),
     )
-    return jsonify(shown.model_dump(mode="json")), 202
 
 
 def _document() -> dict[str, Any]:

@@ -17,9 +17,11 @@ from werkzeug.test import TestResponse
 from portal.blueprints.api import push as api_push
 from portal.config import Settings
 from portal.db import db, transaction, utcnow
+from portal.errors import NotFoundError
 from portal.models import Customer, Push, PushRefusal, PushRules, PushState
 from portal.services import api_keys, pushing
 from portal.services.customers import Identifiers
+from portal.services.push_orders import hear_push
 from tests import factories
 from tests.factories import Shop
 from tests.portal.blueprints.api import stage
@@ -107,6 +109,17 @@ def test_a_repeat_is_answered_the_same_and_kept_once(app: Flask, client: FlaskCl
     assert len(_kept(app)) == 3
     conflict = _push(client, merchant, {**keyed, "message": "Another"})
     assert (conflict.status_code, error_of(conflict)["field"]) == (409, "idempotency_key")
+
+
+def test_pushes_that_share_a_transaction_have_each_an_answer_of_its_own(app: Flask, merchant: Shop) -> None:
+    _customer(app, merchant)
+    orders = [hear_push({**PUBLISHED, **more}) for more in ({}, {}, {"customer_id": "nobody"}, {"message": "Another"})]
+    with app.app_context(), transaction():
+        first, repeat, nobody, another = pushing.accept_each(merchant.id, orders, utcnow())
+    assert isinstance(nobody, NotFoundError)
+    assert first == repeat
+    assert [push.message for push in _kept(app)] == ["Your reward is ready!", "Another"]
+    assert isinstance(another, pushing.Accepted)
 
 
 def test_after_48_hours_the_same_may_be_said_again(app: Flask, client: FlaskClient, merchant: Shop) -> None:
@@ -216,7 +229,7 @@ def test_trouble_of_ours_is_503_whatever_it_is(
 ) -> None:
     _customer(app, merchant)
     read_only = InternalError("", None, Exception("read-only"))
-    for module, function in ((pushing, "accept"), (api_keys, "authenticate")):
+    for module, function in ((pushing, "accept_each"), (api_keys, "authenticate")):
         for trouble in (OperationalError("", None, Exception("gone")), read_only, ZeroDivisionError()):
 
             def fail(*_: object, trouble: Exception = trouble) -> None:
