@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 
-from portal import config, create_app, queue
+from portal import config, create_workshop, queue
 from portal.config import SettingsError
 from portal.db import cache_little, in_own_session
 from portal.jobs import schedule, segments
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--importer", action="store_true", help="import segments instead")
     options = parser.parse_args()
     try:
-        app = create_app()
+        app = create_workshop()
     except SettingsError as error:
         raise SystemExit(f"The portal does not start: {error}") from None
     name = f"{socket.gethostname()}.{os.getpid()}"

@@ -6,94 +6,25 @@ Settings come in once, here; everything below gets what it needs as arguments.
 from __future__ import annotations
 
 from flask import Flask
-from flask_bootstrap import Bootstrap5
-from htmx_flask import Htmx
-from jinja2 import StrictUndefined
 
-from portal import cli, config, crypto, logs, queue
-from portal.blueprints import (
-    activity,
-    api,
-    api_keys,
-    auth,
-    campaigns,
-    card_design,
-    card_pictures,
-    customers,
-    deeds,
-    docs,
-    erasures,
-    google_callbacks,
-    health,
-    history,
-    home,
-    integrations,
-    modules,
-    oauth,
-    passkit,
-    points,
-    profiles,
-    push_rules,
-    push_tests,
-    push_webhook,
-    pushes,
-    rewards,
-    segments,
-    smart_link,
-    status,
-    suppressions,
-    team,
-    tiers,
-    till,
-    trial,
-    wallet_cards,
-)
-from portal.blueprints import settings as settings_pages
+from portal import config, crypto, logs, queue
 from portal.config import Settings
 from portal.db import db, engine_options
-from portal.web import assets, failures, guards, layout, security, words
-
-BLUEPRINTS = (
-    activity.bp,
-    api.bp,
-    api_keys.bp,
-    auth.bp,
-    campaigns.bp,
-    card_design.bp,
-    card_pictures.bp,
-    customers.bp,
-    deeds.bp,
-    docs.bp,
-    erasures.bp,
-    google_callbacks.bp,
-    health.bp,
-    history.bp,
-    home.bp,
-    integrations.bp,
-    modules.bp,
-    oauth.bp,
-    passkit.bp,
-    points.bp,
-    profiles.bp,
-    push_rules.bp,
-    push_tests.bp,
-    push_webhook.bp,
-    pushes.bp,
-    rewards.bp,
-    segments.bp,
-    settings_pages.bp,
-    smart_link.bp,
-    status.bp,
-    suppressions.bp,
-    team.bp,
-    tiers.bp,
-    till.bp,
-    trial.bp,
-    wallet_cards.bp,
-)
 
 
 def create_app(settings: Settings | None = None) -> Flask:
+    """The whole portal: it serves pages and the API, and knows the commands."""
+    from portal import cli, site  # a worker does without what is in there
+
+    settings = settings or config.load()
+    app = create_workshop(settings)
+    site.init_app(app, settings)
+    cli.register(app)
+    return app
+
+
+def create_workshop(settings: Settings | None = None) -> Flask:
+    """As much of it as jobs need: settings and the database, and nothing that answers a request."""
     settings = settings or config.load()
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     logs.configure(settings)
@@ -102,21 +33,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     queue.use_redis(settings.redis_url)
     app = Flask(__name__)
     app.extensions["portal_settings"] = settings
-    security.configure(app, settings)
     _connect_database(app, settings)
-    app.config["BOOTSTRAP_SERVE_LOCAL"] = True
-    # Before anything touches `app.jinja_env`, which is built from these once.
-    app.jinja_options = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
-    Bootstrap5(app)
-    Htmx().init_app(app)
-    for blueprint in BLUEPRINTS:
-        app.register_blueprint(blueprint)
-    for programs_only in (api.bp, google_callbacks.bp, passkit.bp):
-        security.csrf.exempt(programs_only)
-    for part in (layout, assets, words, failures, guards):
-        part.init_app(app)
-    security.init_app(app, settings)
-    cli.register(app)
     return app
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from importlib import import_module
 
 from portal import queue
-from tests.sources import MODULES, PORTAL, Module
+from tests.sources import MODULES, PORTAL, ROOT, Module
 
 GROUND = {"bulk", "config", "db", "crypto", "errors", "queue", "logs"}
 MODELS, EXCHANGE, KLAVIYO, WALLET, SERVICES, WEB = "models", "exchange", "klaviyo", "wallet", "services", "web"
@@ -29,10 +31,11 @@ MAY_IMPORT = {
     "demo": GROUND | {MODELS, SERVICES},
     "doctor": GROUND | {MODELS, EXCHANGE, SERVICES},
     "cli": GROUND | {MODELS, SERVICES, "beats", "demo", "doctor"},
+    "site": GROUND | {WEB, "blueprints"},
 }
 # Where a library may be imported; everywhere else is forbidden.
 AT_HOME = {
-    "flask": {"", "db", "web", "cli", "doctor", "blueprints"},
+    "flask": {"", "db", "web", "cli", "doctor", "blueprints", "site"},
     "flask_sqlalchemy": {"db"},
     "rq": {"queue"},
     "requests": {EXCHANGE},
@@ -77,6 +80,18 @@ def test_a_library_is_imported_only_where_it_is_at_home() -> None:
         if _part(module.name) not in homes and library in {name.partition(".")[0] for name in module.imports}
     }
     assert not strangers
+
+
+def test_a_worker_loads_nothing_that_answers_requests() -> None:
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import sys, worker; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    ).stdout.split()
+    assert "portal.jobs.deliveries" in loaded
+    assert not {"portal.site", "portal.blueprints", "portal.web", "flask_wtf"} & set(loaded)
 
 
 def test_only_the_settings_read_the_environment() -> None:
