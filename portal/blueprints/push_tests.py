@@ -85,6 +85,7 @@ def send() -> ResponseReturnValue:
     form = TestForm()
     found = push_testing.recipient(merchant_id(), _typed(form, "customer"))
     try:
+        push_testing.refuse_tags(title=_typed(form, "title"), message=_typed(form, "message"))
         with transaction():
             accepted = pushing.accept(merchant_id(), _order(form, found), utcnow())
         if isinstance(accepted, PortalError):

@@ -36,6 +36,8 @@ KEY_NAME = "Klaviyo webhook"
 SCOPE = "flows:write"
 # Two forms on one page: the names of this one's fields begin so.
 DRAFT = "draft-"
+# What is wished for is kept in the address, also while a key is made.
+FIELDS = ("message", "url", "flow", "starts")
 STARTS = {"event": "An event, such as Tier upgraded", "other": "A segment, a list or a date"}
 METRICS = {entry.type: entry.metric for entry in catalogue.RECORDED.values()}
 
@@ -78,7 +80,9 @@ def make_key() -> ResponseReturnValue:
         key, secret = api_keys.create(merchant_id(), KEY_NAME)
         auditing.record(merchant_id(), member_id(), "API key created", f"{key.name} ({key.prefix})")
     new_secret.keep(secret)
-    return to_page(url_for("push_webhook.index", _anchor="headers"), Feedback("The new key is filled in. Copy it now."))
+    typed = {name: request.form[name] for name in FIELDS if name in request.form}
+    address = url_for("push_webhook.index", **typed, _anchor="headers")
+    return to_page(address, Feedback("The new key is filled in. Copy it now."))
 
 
 @bp.post("/flow")

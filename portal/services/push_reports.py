@@ -24,7 +24,7 @@ from portal.services import wallet_health
 
 REASONS: dict[PushReason, str] = {
     PushReason.EXPIRED: "It was too late: the time until which it may be shown had passed.",
-    PushReason.NO_INSTALLED_PASS: "The customer has no card on a phone. Send an email with the card's link instead.",
+    PushReason.NO_INSTALLED_PASS: "The customer has no card on a phone.",
     PushReason.SUPPRESSED: "This customer gets no pushes: somebody of your team has said so.",
     PushReason.FREQUENCY_CAP: "The customer has had as many pushes within 24 hours as you allow.",
     PushReason.NOT_FETCHED: "The phone did not fetch the card for three days. It may be off, or lost.",
@@ -34,7 +34,7 @@ REASONS: dict[PushReason, str] = {
 # What the merchant can do about it.
 REMEDIES: dict[PushReason, str] = {
     PushReason.EXPIRED: "Choose a later expires_at in the webhook, or leave it out.",
-    PushReason.NO_INSTALLED_PASS: "Let the flow go on with an email that carries the card's link.",
+    PushReason.NO_INSTALLED_PASS: "Send an email with the card's link instead.",
     PushReason.SUPPRESSED: "Lift it under Push > Suppressed if the customer wants pushes again.",
     PushReason.FREQUENCY_CAP: "The limit stands under Push > Settings.",
     PushReason.NOT_FETCHED: "Once the phone is on again, it can be woken once more.",

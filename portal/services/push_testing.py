@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
 
 from portal.db import db
+from portal.errors import InvalidError
 from portal.models import Customer, PushRules, PushSuppression
 from portal.services import editing, finding
 from portal.services.customers import NAMES
+from portal.services.personalising import VARIABLES
 from portal.services.pushing import wallets_of
+
+# What Klaviyo fills in, and what a campaign does.
+_TAG = re.compile(r"\{[{%][^{}]*\}?\}?|\{(?:" + "|".join(VARIABLES) + r")\b[^{}]*\}")
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,17 @@ def about(merchant_id: int, customer: Customer) -> Recipient:
             hindrance="This customer gets no pushes: somebody of your team has said so, under Push > Suppressed.",
         )
     return Recipient(customer)
+
+
+def refuse_tags(**texts: str) -> None:
+    """Nobody fills them in on this way to the phone."""
+    for field, text in texts.items():
+        if tag := _TAG.search(text):
+            raise InvalidError(
+                f"{tag[0]} is filled in by a campaign or by Klaviyo, and not in a test push: the phone would show it as it"
+                " stands. Write what it would say.",
+                field=field,
+            )
 
 
 def own(merchant_id: int, email: str) -> Customer | None:

@@ -80,9 +80,12 @@ def _of_pushes(facts: Facts, connection: Connection | None, now: datetime) -> Ve
         return None
     push = facts.push.push
     if push.state in (PushState.SKIPPED, PushState.FAILED) and push.reason:
-        reason = PushReason(push.reason)
-        return _stopped(f"The last push was not shown. {REASONS[reason]} {REMEDIES[reason]}")
+        return _stopped(f"The last push was not shown. {_why(PushReason(push.reason))}")
     return None
+
+
+def _why(reason: PushReason) -> str:
+    return f"{REASONS[reason]} {REMEDIES[reason]}"
 
 
 def _under_way(report: Report, now: datetime) -> Verdict:
@@ -112,8 +115,8 @@ def _of_campaign(facts: Facts, connection: Connection | None, now: datetime) -> 
     newer = facts.push is None or assignment.assigned_at > facts.push.push.created_at
     if not newer or not assignment.refused:
         return None
-    why = REASONS.get(PushReason(assignment.refused)) if assignment.refused in set(PushReason) else None
-    return _stopped(f"The campaign {campaign.name} reached the customer, but no push went out. {why or NO_CARD}")
+    why = _why(PushReason(assignment.refused)) if assignment.refused in set(PushReason) else NO_CARD
+    return _stopped(f"The campaign {campaign.name} reached the customer, but no push went out. {why}")
 
 
 # --- Klaviyo -------------------------------------------------------------------------------------

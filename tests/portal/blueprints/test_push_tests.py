@@ -41,6 +41,11 @@ def test_what_is_wrong_stands_beside_its_field_and_nothing_typed_is_lost(
     assert 'href="#url"' in page
     assert "http://localhost/" in page
     assert 'href="#message"' in _send(owner, "ada@example.com", message="")[1]
+    for tag in ("{{ person.first_name }}", "{first_name|there}", "{% if event %}"):
+        status, page = _send(owner, "ada@example.com", message=f"Hello {tag}")
+        assert status == 422
+        assert f"{tag} is filled in by a campaign or by Klaviyo" in page
+    assert _send(owner, "ada@example.com", message="Roast {dark} today")[0] == 303
 
 
 def test_the_preview_shows_both_lock_screens_and_who_it_is(app: Flask, owner: FlaskClient, merchant: Shop) -> None:

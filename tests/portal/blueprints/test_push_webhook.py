@@ -91,6 +91,13 @@ def test_a_key_is_made_there_filled_in_and_shown_once(owner: FlaskClient, client
     assert "API key created" in owner.get("/settings/audit-log").text
 
 
+def test_what_was_typed_is_still_there_beside_the_new_key(owner: FlaskClient) -> None:
+    typed = {"message": "You are {{ event.tier }} now!", "url": "", "flow": "Risen", "starts": "event"}
+    page = owner.get(pages.post(owner, f"{PAGE}/key", **typed).headers["Location"]).text
+    assert "shown this once" in page
+    assert json.loads(_code(page, "hook-body"))["message"] == typed["message"]
+
+
 def test_a_member_copies_and_an_owner_makes_keys_and_flows(app: Flask, merchant: Shop) -> None:
     member = pages.log_in_member(app, merchant)
     page = member.get(PAGE).text
