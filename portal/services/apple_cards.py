@@ -13,7 +13,7 @@ from portal.errors import UnavailableError
 from portal.models import Card, CardDesign, CardLink, Customer, Merchant
 from portal.models.card_number import in_groups
 from portal.services import card_designs, card_links, wallet_accounts
-from portal.services.card_face import MESSAGE, Face, notifying_text
+from portal.services.card_face import MESSAGE, QUIET, Face, notifying_text
 from portal.wallet import (
     MEDIA_TYPE,
     Barcode,
@@ -97,7 +97,7 @@ def balance_field(design: CardDesign, face: Face) -> Field:
         label=design.balance_label,
         value=face["balance"],
         number_style=NumberStyle.DECIMAL,
-        change_message=design.balance_message or None,
+        change_message=None if face.get(QUIET) else design.balance_message or None,
     )
 
 

@@ -22,6 +22,8 @@ DESIGN, LINKS = "design", "links"
 MESSAGE, NEWS = "message", "news"
 # What the newest version is about: a phone shows a notification of its own for one change at a time.
 POINTS_NEWS, MESSAGE_NEWS = "points", "message"
+# Of a version about points that moved long ago, as an import tells: phones show them and do not notify.
+QUIET = "quiet"
 
 
 def faces(merchant_id: int, customers: Iterable[Customer]) -> dict[int, Face]:
@@ -43,13 +45,17 @@ def faces(merchant_id: int, customers: Iterable[Customer]) -> dict[int, Face]:
 
 def standing_of(face: Face) -> Face:
     """The face without its message: what follows from the customer alone."""
-    return {name: value for name, value in face.items() if name not in (MESSAGE, NEWS)}
+    return {name: value for name, value in face.items() if name not in (MESSAGE, NEWS, QUIET)}
 
 
 def with_standing(face: Face, standing: Face) -> Face:
     """A version about the customer's points; the message stays."""
     kept = {MESSAGE: face[MESSAGE]} if MESSAGE in face else {}
     return {**standing, **kept, NEWS: POINTS_NEWS}
+
+
+def hushed(face: Face) -> Face:
+    return {**face, QUIET: True}
 
 
 def with_message(face: Face, message: CardMessage) -> Face:

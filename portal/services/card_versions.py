@@ -14,11 +14,14 @@ from sqlalchemy.orm import joinedload
 
 from portal.db import db, insert_or_update, one_of
 from portal.models import Card, CardMessage, CardSequence, Device, GoogleCard, Registration
+from portal.services import ledger
 from portal.services.card_face import (
     MESSAGE_NEWS,
     NEWS,
+    POINTS_NEWS,
     Face,
     faces,
+    hushed,
     standing_of,
     with_message,
     with_standing,
@@ -29,6 +32,8 @@ AT_ONCE = 200
 # So long the next kind of change waits for phones to fetch the last one; a phone that is away gets both in one.
 HOLD = timedelta(seconds=20)
 SECOND = timedelta(seconds=1)
+# Points that moved before that are no news: somebody has told of the past.
+NEWS_FOR = timedelta(days=1)
 
 
 def take_versions(count: int) -> int:
@@ -71,6 +76,7 @@ def publish(merchant_id: int, now: datetime, limit: int = AT_ONCE) -> int:
         card for card in cards if _renew(card, standings[card.customer_id], messages[card.id], card.id in behind, now)
     ]
     if changed:
+        _hush([card for card in changed if card.face[NEWS] == POINTS_NEWS], now)
         _number(changed, messages, now)
     return len(cards)
 
@@ -92,6 +98,14 @@ def _renew(card: Card, standing: Face, messages: list[CardMessage], behind: bool
         card.face = with_message(card.face, message)
         card.due_at = now + HOLD if len(messages) > 1 else None
     return True
+
+
+def _hush(cards: list[Card], now: datetime) -> None:
+    """Nobody is told of their balance today because a file brings in the purchases of last year."""
+    moved_at = ledger.latest_changes([card.customer_id for card in cards])
+    for card in cards:
+        if card.customer_id in moved_at and moved_at[card.customer_id] < now - NEWS_FOR:
+            card.face = hushed(card.face)
 
 
 def _number(cards: list[Card], messages: dict[int, list[CardMessage]], now: datetime) -> None:

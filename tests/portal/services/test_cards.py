@@ -15,7 +15,8 @@ from portal.db import db, transaction, utcnow
 from portal.errors import NotFoundError
 from portal.jobs import cards as card_jobs
 from portal.models import CardMessage, Customer, Device, Registration
-from portal.services import cards
+from portal.services import cards, designing
+from portal.services.apple_cards import balance_field
 from portal.services.card_face import notifying_text
 from portal.services.card_versions import HOLD
 from tests import factories
@@ -76,6 +77,25 @@ def test_several_changes_at_once_are_one_version(app: Flask, client: FlaskClient
     card_cases.publish(app, merchant)
     after = card_cases.reload(app, card)
     assert (after.face["balance"], after.version) == (30, card.version + 1)
+
+
+def test_phones_show_points_of_long_ago_and_do_not_notify_of_them(
+    app: Flask, client: FlaskClient, merchant: Shop
+) -> None:
+    card, now = card_cases.card(app, merchant), utcnow() + card_cases.LATER
+    past = factories.event("past", properties={"change": 7}, occurred_at=(utcnow() - timedelta(days=400)).isoformat())
+    assert factories.tell(client, merchant, past).status_code == 202
+    card_cases.publish(app, merchant, now)
+    quiet = card_cases.reload(app, card)
+    assert quiet.face["balance"] == 7
+    _points(client, merchant, 1, "today")
+    card_cases.publish(app, merchant, now)
+    after = card_cases.reload(app, card)
+    assert after.version == quiet.version + 1
+    with app.app_context():
+        design = designing.newest(merchant.id)
+        assert balance_field(design, quiet.face).change_message is None
+        assert balance_field(design, after.face).change_message
 
 
 def test_what_changes_nothing_on_the_card_makes_no_version(app: Flask, client: FlaskClient, merchant: Shop) -> None:
