@@ -80,7 +80,7 @@ def make_key() -> ResponseReturnValue:
         key, secret = api_keys.create(merchant_id(), KEY_NAME)
         auditing.record(merchant_id(), member_id(), "API key created", f"{key.name} ({key.prefix})")
     new_secret.keep(secret)
-    typed = {name: request.form[name] for name in FIELDS if name in request.form}
+    typed: dict[str, Any] = {name: request.form[name] for name in FIELDS if name in request.form}
     address = url_for("push_webhook.index", **typed, _anchor="headers")
     return to_page(address, Feedback("The new key is filled in. Copy it now."))
 
