@@ -284,7 +284,7 @@ _cache = {"kilobytes": 16_000}
 
 def cache_little() -> None:
     """For a process that writes to all ends of a large table: a cache does not help it, and each connection would fill its own."""
-    _cache["kilobytes"] = 4_000
+    _cache["kilobytes"] = 1_000
 
 
 @event.listens_for(Engine, "connect")
