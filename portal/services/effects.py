@@ -115,6 +115,14 @@ def review(subject: Subject, moment: datetime) -> list[Happening]:
     return follows
 
 
+def check_alone(event_type: str, properties: dict[str, Any]) -> None:
+    """What is wrong whoever the customer is. Raises a `PortalError` that names the property at fault."""
+    if event_type == BALANCE_CHANGED:
+        _told_change(properties, _points(properties, "balance"), 0)
+    elif event_type in REWARD_CHANNELS:
+        _told_cost(properties)
+
+
 def apply(
     event_type: str, properties: dict[str, Any], moment: datetime, subject: Subject, reserve: Reserve
 ) -> list[Happening]:
@@ -226,16 +234,11 @@ def _redeemed(
             field="properties.reward_id",
             code="reward_withdrawn",
         )
-    known, cost = reward or withdrawn, _points(properties, "cost")
+    known, cost = reward or withdrawn, _told_cost(properties)
     if cost is None:
         if known is None:
-            raise InvalidError(
-                "properties.cost is missing. Send the points it cost, or the id of a reward of your programme as reward_id.",
-                field="properties.cost",
-            )
+            raise _cost_is_missing()
         cost = known.cost
-    if cost < 0:
-        raise InvalidError("properties.cost must not be below 0.", field="properties.cost")
     if cost > subject.standing.balance:
         raise ConflictError(
             f"The customer has {to_number(subject.standing.balance):,} points, and this reward costs {to_number(cost):,}.",
@@ -252,6 +255,23 @@ def _redeemed(
     redeemed = Happening(event_type, told, moment, redeemed=reward)
     name = told.get("reward_name") or told.get("reward_id")
     return [redeemed, subject.move(-cost, f"Reward: {name}" if name else "Reward", moment)] if cost else [redeemed]
+
+
+def _told_cost(properties: dict[str, Any]) -> int | None:
+    """None where the reward that is named says it."""
+    cost = _points(properties, "cost")
+    if cost is None and not properties.get("reward_id"):
+        raise _cost_is_missing()
+    if cost is not None and cost < 0:
+        raise InvalidError("properties.cost must not be below 0.", field="properties.cost")
+    return cost
+
+
+def _cost_is_missing() -> InvalidError:
+    return InvalidError(
+        "properties.cost is missing. Send the points it cost, or the id of a reward of your programme as reward_id.",
+        field="properties.cost",
+    )
 
 
 def _check_channel(reward: RewardRule, channel: Channel) -> None:

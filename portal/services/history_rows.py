@@ -9,6 +9,7 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from portal.errors import PortalError
+from portal.services.effects import check_alone
 from portal.services.hearing import hear
 from portal.services.history_columns import OCCURRED_AT, Columns, document_of
 from portal.services.history_lines import Refused, Row
@@ -64,6 +65,7 @@ class Reader:
         if isinstance(document, dict) and document.get("id") in (None, ""):
             document = {**document, "id": _derive_id(document)}
         told = hear(document, self.now)
+        check_alone(told.type, told.properties)
         if not document.get(OCCURRED_AT):
             return Refused(line, "occurred_at is missing. History needs the time when it happened.", told.event_id)
         if told.occurred_at > self.now:

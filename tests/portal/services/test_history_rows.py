@@ -153,6 +153,8 @@ def test_a_first_line_that_does_not_do_says_what_is_missing(header: str, said: s
         ("o1,balance_changed,,2025-03-14,25,x", "customer"),
         ('o1,balance_changed,ada@example.com,2025-03-14,"1,5",x', "change must be a number"),
         ("o1,balance_change,ada@example.com,2025-03-14,25,x", "must be one of"),
+        ("o1,balance_changed,ada@example.com,2025-03-14,,x", "change is missing"),
+        ("o1,reward_redeemed_online,ada@example.com,2025-03-14,,", "cost is missing"),
         ('o1,"balance_changed"x,ada@example.com,2025-03-14,25,x', "quotation mark"),
     ],
 )
@@ -162,6 +164,15 @@ def test_a_row_that_does_not_do_says_what_is_wrong(text: str, said: str) -> None
     assert said in row.reason
     assert row.line == 2
     assert row.reason.endswith((".", ")"))
+
+
+def test_a_reward_that_is_said_to_cost_less_than_nothing_is_found_when_the_file_is_checked() -> None:
+    header, row = "type,email,occurred_at,cost,reward_id", "reward_redeemed_in_store,ada@example.com,2025-03-14"
+    refused = _read_csv(f"{row},-5,", header=header)
+    assert isinstance(refused, Refused)
+    assert refused.reason == "properties.cost must not be below 0."
+    for known_when_recorded in (",coffee", "5,", "0,gone"):
+        assert isinstance(_read_csv(f"{row},{known_when_recorded}", header=header), Ready)
 
 
 def test_letters_are_read_as_the_file_writes_them() -> None:
