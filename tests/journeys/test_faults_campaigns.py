@@ -75,10 +75,10 @@ def test_workers_killed_in_the_middle_and_two_schedules_assign_tell_and_push_onc
     def finished() -> bool:
         return stage.state(campaign_id) is CampaignState.FINISHED
 
-    eventually(finished, 40, every=0.2)
+    eventually(finished, 120, every=0.2)
     assert stage.assigned(campaign_id) == sorted(ids)
     assert stage.campaign(campaign_id).assigned == ALL
     assert (stage.told(), _count(app, CardMessage)) == (ALL, WITH_CARD)
     assert len([push for push in stage.pushes() if push.sent_at]) == WITH_CARD
-    assert eventually(lambda: len(_told(sandbox)) == ALL, 40, every=0.5)
+    assert eventually(lambda: len(_told(sandbox)) == ALL, 120, every=0.5)
     assert set(_told(sandbox).values()) == {1}
