@@ -22,9 +22,8 @@ help: ## List what there is
 run: $(STAMP) ## Start the portal with a sandbox, on this machine; Ctrl-C stops it
 	@$(PY) run.py
 
-# Three at once, whatever the cores: tests wait for other processes more than they reckon.
 test: lint ## Lint, type check and run all tests; ARGS="-k wizard -x" goes to pytest
-	$(PY) -m pytest -n 3 --dist worksteal $(ARGS)
+	$(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 check: lint ## Lint, type check and the house rules, without the other tests
 	$(PY) -m pytest -q tests/test_conventions.py
