@@ -71,7 +71,7 @@ def tell(day: date, zones: Iterable[str], now: datetime) -> bool:
         .order_by(Customer.id)
         .limit(AT_ONCE)
         # Another ticker that does the same waits for nothing and takes the others.
-        .with_for_update(of=Customer, skip_locked=True)
+        .with_for_update(of=Customer, skip_locked=True, key_share=True)
     )
     rows = db.session.execute(due).all()
     by_merchant: dict[int, list[int]] = defaultdict(list)

@@ -77,7 +77,8 @@ def duplicate(customer_id: int, profile_id: str | None, now: datetime) -> None:
 
 
 def _lock(customer_id: int) -> Customer | None:
-    query = select(Customer).where(Customer.id == customer_id).with_for_update()
+    # The weaker lock, as in `ledger`: two that refer to the customer and then both want it would wait for each other.
+    query = select(Customer).where(Customer.id == customer_id).with_for_update(key_share=True)
     return db.session.scalar(query.execution_options(populate_existing=True))
 
 

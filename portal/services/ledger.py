@@ -31,7 +31,12 @@ _IDS = bindparam("ids", type_=ARRAY(_CUSTOMERS.c.id.type))
 _COLUMNS = (_CUSTOMERS.c.id, *(_CUSTOMERS.c[name] for name in STATE))
 # Locked in one order everywhere: two requests about the same customers would wait for each other.
 _LOCK_ON_POSTGRESQL = (
-    select(*_COLUMNS).where(_CUSTOMERS.c.id == func.any(_IDS)).order_by(_CUSTOMERS.c.id).with_for_update()
+    select(*_COLUMNS)
+    .where(_CUSTOMERS.c.id == func.any(_IDS))
+    .order_by(_CUSTOMERS.c.id)
+    .with_for_update(
+        key_share=True
+    )  # rows that refer to the customer may come meanwhile: their writers never wait for us
 )
 _READ = select(*_COLUMNS).where(_CUSTOMERS.c.id.in_(bindparam("ids", expanding=True)))
 

@@ -38,8 +38,7 @@ class FlowRunner:
         while not self._stopped:
             try:
                 started = self._start_due()
-            except Exception:
-                # Nothing is lost: what is due stays due. Whoever runs the sandbox must see why.
+            except Exception:  # settled here: what is due stays due, and whoever runs the sandbox sees why
                 log.exception("due flows could not be read")
                 started = 0
             with self._state:
@@ -61,8 +60,7 @@ class FlowRunner:
     def _walk(self, pk: int) -> None:
         try:
             self._carry_on(pk)
-        except Exception:
-            # It would fail again at once; it waits a little, and whoever runs the sandbox sees why.
+        except Exception:  # settled here: it waits a little, and whoever runs the sandbox sees why
             log.exception("a flow could not be carried on")
             self._put_off(pk)
         finally:

@@ -129,8 +129,7 @@ class Inbox:
                 return
             try:
                 self.record_due()
-            except Exception:
-                # What waits stays in the journal and is tried again; whoever runs the sandbox must see why.
+            except Exception:  # settled here: it stays in the journal and is tried again; who runs the sandbox sees why
                 log.exception("events could not be recorded")
                 self._wake.wait(timeout=1.0)
 

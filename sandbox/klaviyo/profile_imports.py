@@ -160,8 +160,7 @@ class Importer:
                 return
             try:
                 unfinished = self.advance()
-            except Exception:
-                # The job keeps its state and is tried again; whoever runs the sandbox must see why.
+            except Exception:  # settled here: the job keeps its state and is tried again; who runs the sandbox sees why
                 log.exception("a profile import failed")
                 self._wake.wait(timeout=1.0)
 

@@ -85,8 +85,7 @@ class Errands:
         while (errand := self._next()) is not None:
             try:
                 self._settle(errand, self._run(errand))
-            except Exception:
-                # A thread that ends would leave its phone deaf without a word.
+            except Exception:  # settled here as failed: a thread that ends would leave its phone deaf without a word
                 _log.exception("a phone could not do what it had to")
                 self._settle(errand, False)
             finally:

@@ -65,10 +65,9 @@ class Gathering(Generic[Asked, Answer]):
             answers = self._record(mine.merchant_id, [each.asked for each in group])
             for each, answer in zip(group, answers, strict=True):
                 each.answer = answer
-        except Exception:
+        except Exception:  # one of them may be at fault: each tries by itself, and raises or has its own answer
             if len(group) == 1:
                 raise
-            # One of them may be at fault: each tries by itself, and has its own answer.
         finally:
             self._answer(group)
 
