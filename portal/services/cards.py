@@ -17,7 +17,6 @@ from sqlalchemy.orm import aliased
 from portal import queue
 from portal.bulk import insert_rows, one_of_given
 from portal.db import changed_rows, db, evened, first_id_at, insert_or_update, new_id, on_commit, one_of, run, utcnow
-from portal.errors import NotFoundError
 from portal.models import Card, CardMessage, Customer, GoogleCard, Registration
 from portal.models.card import new_card_token, new_serial
 from portal.services.card_face import faces
@@ -104,19 +103,10 @@ class Said:
     url: str | None = None
 
 
-def show_message(merchant_id: int, customer_id: int, text: str, url: str | None = None) -> int:
-    """Have the customer's card say something, and every phone with it notify. Gives the id of the `CardMessage`.
-
-    Raises `NotFoundError` where the customer has no card.
-    """
-    (made,) = show_messages(merchant_id, [Said(customer_id, text, url)])
-    if made is None:
-        raise NotFoundError("This customer has no card yet.", code="no_installed_pass")
-    return made
-
-
 def show_messages(merchant_id: int, messages: Sequence[Said]) -> list[int | None]:
-    """The same for many: the id of each `CardMessage` in their order; None where the customer has no card.
+    """Have the customers' cards say something, and every phone with one notify.
+
+    The id of each `CardMessage` in their order; None where the customer has no card.
 
     Each gets a version of its own: it never shares one with a change of the balance, for phones would then show neither.
     Its `version` is empty while it waits; a phone has it once its `Registration.fetched_version` is at least that.

@@ -70,7 +70,8 @@ def test_a_card_goes_onto_both_phones_follows_the_points_and_its_removal_is_told
     assert iphone.notices() == ["You now have 150 points."]
 
     with app.app_context(), transaction():
-        cards.show_message(connected.id, _customer(app).id, "Your reward is ready!", "https://shop.example/rewards")
+        said = cards.Said(_customer(app).id, "Your reward is ready!", "https://shop.example/rewards")
+        cards.show_messages(connected.id, [said])
     _bring_up_to_date(app, connected, iphone)
     assert iphone.notices()[0].startswith("Your reward is ready!")
 

@@ -67,4 +67,6 @@ def publish(app: Flask, shop: Shop, now: datetime | None = None) -> int:
 
 def say(app: Flask, card: Card, text: str, url: str | None = None) -> int:
     with app.app_context(), transaction():
-        return cards.show_message(card.merchant_id, card.customer_id, text, url)
+        (made,) = cards.show_messages(card.merchant_id, [cards.Said(card.customer_id, text, url)])
+    assert made is not None
+    return made
