@@ -14,6 +14,7 @@ import socket
 import threading
 from contextlib import suppress
 from types import FrameType
+from typing import Any
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -22,7 +23,7 @@ from rq.serializers import JSONSerializer
 
 from portal import config, create_workshop, queue
 from portal.config import SettingsError
-from portal.db import cache_little, in_own_session
+from portal.db import cache_little, db, in_own_session
 from portal.jobs import schedule, segments
 
 
@@ -94,6 +95,13 @@ class _Listener(SimpleWorker):
     """RQ's worker; notes that it was told to stop, which RQ itself forgets when Redis goes away at the same moment."""
 
     stopping: threading.Event
+
+    def perform_job(self, *job: Any) -> bool:
+        """A read that a job leaves open would show the next one the database as it was then."""
+        try:
+            return super().perform_job(*job)
+        finally:
+            db.session.remove()
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         _thread.start_new_thread(self.stopping.set, ())
