@@ -55,9 +55,8 @@ def fresh_token(merchant_id: int, *, rejected: str | None = None) -> str | None:
     deadline = time.monotonic() + WAIT_FOR_OTHERS_SECONDS
     waited = False
     while time.monotonic() < deadline:
-        db.session.rollback()  # see what other processes have written meanwhile
-        under_way = tokens.is_refreshing(merchant_id, utcnow())
-        if token := tokens.usable(merchant_id, rejected, utcnow()):
+        token, under_way = tokens.look(merchant_id, rejected, utcnow())
+        if token:
             return token
         if waited and not under_way and tokens.is_connected(merchant_id):
             break  # it failed for the other; trying it once more here would hold this worker twice as long
@@ -69,6 +68,7 @@ def fresh_token(merchant_id: int, *, rejected: str | None = None) -> str | None:
             return None
         else:
             waited = True
+            db.session.rollback()  # see what other processes will have written
             time.sleep(LOOK_EVERY_SECONDS)
     raise NoAnswerError("the access token could not be refreshed in time")
 

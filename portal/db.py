@@ -17,6 +17,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar, cast
 
+import psycopg
 from flask import current_app
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
@@ -36,8 +37,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, CursorResult, Result
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, OperationalError
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.pool import ConnectionPoolEntry, Pool
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -155,7 +157,8 @@ def transaction() -> Iterator[None]:
         raise RuntimeError("transaction() is opened at edges only and does not nest")
     if db.session.new or db.session.dirty or db.session.deleted:
         raise RuntimeError("rows were changed outside transaction()")
-    db.session.commit()  # ends a read: SQLite cannot turn one into a write
+    if db.engine.dialect.name == "sqlite":
+        db.session.commit()  # ends a read, which SQLite cannot turn into a write
     callbacks: list[Callable[[], object]] = []
     token = _writing.set(callbacks)
     try:
@@ -274,8 +277,29 @@ def engine_options(database_url: str) -> dict[str, Any]:
         **pool,
         # A statement that is prepared keeps the plan it got while its tables were empty, which reads them whole later on.
         "connect_args": {"prepare_threshold": None},
-        "pool_pre_ping": True,
     }
+
+
+# After so long a pooled connection is asked whether it still lives. To ask each time would be an exchange with every transaction.
+ASKED_AFTER_SECONDS = 1.0
+
+
+@event.listens_for(Pool, "checkin")
+def _note_when_left(_connection: Any, record: ConnectionPoolEntry) -> None:
+    record.info["left_at"] = time.monotonic()
+
+
+@event.listens_for(Pool, "checkout")
+def _ask_whether_it_lives(connection: Any, record: ConnectionPoolEntry, _taken: object) -> None:
+    left_at = record.info.get("left_at")
+    if left_at is None or time.monotonic() - left_at < ASKED_AFTER_SECONDS:
+        return
+    if isinstance(connection, psycopg.Connection):
+        try:
+            connection.execute("SELECT 1")
+            connection.rollback()
+        except psycopg.Error as error:
+            raise DisconnectionError from error  # the pool takes another one
 
 
 # Kilobytes of the database that each connection to SQLite keeps.

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from portal import config, queue
 from portal.db import db, in_own_session, transaction, utcnow
-from portal.jobs.turns import HaltError, has_leave, token_for
+from portal.jobs.turns import Access, HaltError, has_leave
 from portal.klaviyo import Client
 from portal.klaviyo.limits import EVENT, EVENT_BULK
 from portal.services import delivering, outbox
@@ -70,11 +70,12 @@ def _deliver(merchant_id: int, deadline: float, backlog: threading.Event | None)
                 return True
             if not has_leave(merchant_id, PACES[mode], deadline):
                 return True
+            access = Access(merchant_id)
             with transaction():
                 batch = outbox.claim(merchant_id, mode, utcnow(), config.current().lease_seconds)
             if batch is None:
                 return False
-            _carry(batch, deadline)
+            _carry(batch, access, deadline)
             busy = len(batch.parcels) > 1
     except HaltError:
         return False
@@ -83,7 +84,7 @@ def _deliver(merchant_id: int, deadline: float, backlog: threading.Event | None)
     return True
 
 
-def _carry(batch: Batch, deadline: float) -> None:
+def _carry(batch: Batch, access: Access, deadline: float) -> None:
     """Send a batch in as many requests as fit into the turn, and at least one; whatever is not sent is given back."""
     until = min(deadline, time.monotonic() + config.current().lease_seconds * LEASE_SHARE)
     left = list(batch.parcels)
@@ -95,10 +96,9 @@ def _carry(batch: Batch, deadline: float) -> None:
                 break
             if len(left) < len(batch.parcels) and not has_leave(batch.merchant_id, PACES[batch.mode], until):
                 break
-            token = token_for(batch.merchant_id)
             # From here on they may have arrived: if we fail now, their lease runs out before they are tried again.
             left = left[len(parcels) :]
-            judgement = _exchange(batch, parcels, token)
+            judgement = _exchange(batch, parcels, access)
             if judgement.outcome not in (Outcome.DELIVERED, Outcome.REFUSED):
                 break
             if judgement.outcome is Outcome.REFUSED and batch.mode is Mode.BULK:
@@ -109,18 +109,18 @@ def _carry(batch: Batch, deadline: float) -> None:
                 outbox.release(batch, [parcel.id for parcel in left], utcnow())
 
 
-def _exchange(batch: Batch, parcels: list[Parcel], token: str) -> Judgement:
+def _exchange(batch: Batch, parcels: list[Parcel], access: Access) -> Judgement:
     """One request and what it means, with one refresh of the access token if it is not taken."""
-    judgement = _call_and_settle(batch, parcels, token, last_try=False)
+    judgement = _call_and_settle(batch, parcels, access.token, last_try=False)
     if judgement.outcome is not Outcome.EXPIRED:
         return judgement
     try:
-        token = token_for(batch.merchant_id, token)
+        access.renew()
     except HaltError:
         with transaction():
             outbox.release(batch, [parcel.id for parcel in parcels], utcnow())
         raise
-    return _call_and_settle(batch, parcels, token, last_try=True)
+    return _call_and_settle(batch, parcels, access.token, last_try=True)
 
 
 def _call_and_settle(batch: Batch, parcels: list[Parcel], token: str, *, last_try: bool) -> Judgement:

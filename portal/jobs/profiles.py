@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import TypeVar
 
 from portal import config, queue
 from portal.db import db, transaction, utcnow
-from portal.jobs.turns import HaltError, has_leave, token_for
+from portal.jobs.turns import Access, HaltError, has_leave, token_for
 from portal.klaviyo import Client, ForbiddenError, KlaviyoError, RefusedError, ThrottledError, UnauthorizedError
 from portal.klaviyo import profiles as wire
 from portal.klaviyo.limits import PROFILE, PROFILE_BULK, PROFILE_BULK_STATUS, PROFILE_LIST
@@ -32,12 +33,11 @@ MOST_STRIPS = 5
 
 
 def sync(merchant_id: int) -> None:
-    """RQ job: one turn, and ring again if something is left."""
+    """RQ job: one turn, and ring again if something is left. For what has come due meanwhile the ticker rings."""
     more = take_turn(merchant_id)
     queue.answer(merchant_id, queue.PROFILES)
-    if more or profile_outbox.is_due(merchant_id, utcnow()):
+    if more:
         queue.ring(merchant_id, queue.PROFILES)
-    db.session.rollback()
 
 
 def merchants_due() -> set[int]:
@@ -47,14 +47,20 @@ def merchants_due() -> set[int]:
 
 
 def take_turn(merchant_id: int) -> bool:
-    """Send for up to TURN_SECONDS. Is something left?"""
-    deadline = time.monotonic() + TURN_SECONDS
+    """Send for up to TURN_SECONDS what is due as it begins. Is something left?
+
+    What comes due meanwhile waits for the next turn, for by then it is many that go together: looked for again after each
+    request it would be a few, and then one by one.
+    """
+    now, deadline = utcnow(), time.monotonic() + TURN_SECONDS
     try:
-        _begin_sweep(merchant_id, deadline)
+        sweeping = not sweeps.is_through(merchant_id)
+        if sweeping:
+            _begin_sweep(merchant_id, deadline)
         while time.monotonic() < deadline:
             db.session.rollback()
             _look_after_imports(merchant_id, deadline)
-            if not _send_some(merchant_id, deadline):
+            if not _send_some(merchant_id, now, deadline, sweeping=sweeping):
                 return False
     except HaltError:
         return False
@@ -63,32 +69,32 @@ def take_turn(merchant_id: int) -> bool:
     return True
 
 
-def _send_some(merchant_id: int, deadline: float) -> bool:
-    """One claim's worth; False where nothing is left to do now."""
-    mode = profile_outbox.mode_for(merchant_id, utcnow())
-    if mode is not Mode.BULK and _mark_more(merchant_id):
+def _send_some(merchant_id: int, now: datetime, deadline: float, *, sweeping: bool) -> bool:
+    """One claim's worth of what was due at `now`; False where nothing of it is left."""
+    mode = profile_outbox.mode_for(merchant_id, now)
+    if sweeping and mode is not Mode.BULK and _mark_more(merchant_id, now):
         return True
     if mode is None:
-        with transaction():
-            if not profile_imports.under_way(merchant_id):
-                sweeps.end(merchant_id, utcnow())
+        if sweeping:
+            _end_sweep(merchant_id)
         return False
     if not has_leave(merchant_id, PACES[mode], deadline):
         return True
+    access = Access(merchant_id)
     with transaction():
-        batch = profile_outbox.claim(merchant_id, mode, utcnow(), config.current().lease_seconds)
+        batch = profile_outbox.claim(merchant_id, mode, now, config.current().lease_seconds)
         if batch is not None:
             sweeps.count(merchant_id, batch.idle)
     if batch is None:
         return False
-    _carry(batch, deadline)
+    _carry(batch, access, deadline)
     return True
 
 
 # --- sending -------------------------------------------------------------------------------------
 
 
-def _carry(batch: Batch, deadline: float) -> None:
+def _carry(batch: Batch, access: Access, deadline: float) -> None:
     """Send a batch in as many requests as fit into the turn, and at least one; whatever is not sent is given back."""
     until = min(deadline, time.monotonic() + config.current().lease_seconds * LEASE_SHARE)
     left, strips = list(batch.updates), 0
@@ -97,10 +103,9 @@ def _carry(batch: Batch, deadline: float) -> None:
             updates = left[:1] if batch.mode is Mode.SINGLE else syncing.fitting(left)
             if len(left) < len(batch.updates) and not has_leave(batch.merchant_id, PACES[batch.mode], until):
                 break
-            token = token_for(batch.merchant_id)
             # From here on they may have arrived: if we fail now, their lease runs out before they are sent again.
             left = left[len(updates) :]
-            judgement, again = _exchange(batch, updates, token)
+            judgement, again = _exchange(batch, updates, access)
             left, strips = [*again, *left], strips + bool(again)
             if judgement.outcome not in (Outcome.DELIVERED, Outcome.REFUSED) or strips > MOST_STRIPS:
                 break
@@ -110,18 +115,18 @@ def _carry(batch: Batch, deadline: float) -> None:
                 profile_outbox.release(batch, [each.customer_id for each in left], utcnow())
 
 
-def _exchange(batch: Batch, updates: Sequence[Update], token: str) -> tuple[Judgement, list[Update]]:
+def _exchange(batch: Batch, updates: Sequence[Update], access: Access) -> tuple[Judgement, list[Update]]:
     """One request and what it means, with one refresh of the access token if it is not taken."""
-    judgement, again = _call_and_settle(batch, updates, token, last_try=False)
+    judgement, again = _call_and_settle(batch, updates, access.token, last_try=False)
     if judgement.outcome is not Outcome.EXPIRED:
         return judgement, again
     try:
-        token = token_for(batch.merchant_id, token)
+        access.renew()
     except HaltError:
         with transaction():
             profile_outbox.release(batch, [each.customer_id for each in updates], utcnow())
         raise
-    return _call_and_settle(batch, updates, token, last_try=True)
+    return _call_and_settle(batch, updates, access.token, last_try=True)
 
 
 def _call_and_settle(
@@ -246,6 +251,12 @@ def _begin_sweep(merchant_id: int, deadline: float) -> None:
         sweeps.begin(merchant_id, seen, utcnow())
 
 
-def _mark_more(merchant_id: int) -> bool:
+def _end_sweep(merchant_id: int) -> None:
     with transaction():
-        return sweeps.mark_more(merchant_id, utcnow()) > 0
+        if not profile_imports.under_way(merchant_id):
+            sweeps.end(merchant_id, utcnow())
+
+
+def _mark_more(merchant_id: int, now: datetime) -> bool:
+    with transaction():
+        return sweeps.mark_more(merchant_id, now) > 0

@@ -84,10 +84,11 @@ def tick() -> None:
     _alone(erasures.ring_for_due)
     _alone(imports.ring_for_due)
     _alone(examples.ring_for_due)
-    for name, (every, task) in PERIODIC.items():
+    for name in upkeep.due_tasks(PERIODIC, utcnow()):
+        every, task = PERIODIC[name]
         with transaction():
-            due = upkeep.take_due(name, every, utcnow())
-        if due:
+            ours = upkeep.take_due(name, every, utcnow())
+        if ours:
             _alone(task)
 
 

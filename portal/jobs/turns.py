@@ -32,15 +32,26 @@ def token_for(merchant_id: int, rejected: str | None = None) -> str:
     return token
 
 
+class Access:
+    """The token with which one claim's rows are sent. Raises `HaltError`."""
+
+    def __init__(self, merchant_id: int) -> None:
+        self._merchant_id, self.token = merchant_id, token_for(merchant_id)
+
+    def renew(self) -> None:
+        """Klaviyo has not taken it. Raises `HaltError`."""
+        self.token = token_for(self._merchant_id, self.token)
+
+
 def has_leave(merchant_id: int, pace: Pace, until: float) -> bool:
-    """Wait for our share of the rate limit; False when it would not come in time."""
+    """Wait for our share of the rate limit; False when it would not come in time.
+
+    Klaviyo's limits are the account's, and no two merchants are connected with the same.
+    """
     if not config.current().klaviyo_pacing:
         return True
-    account = delivering.account_of(merchant_id)
-    db.session.rollback()
-    if account is None:
-        raise HaltError
-    while seconds := pacer().wait(pace, account):
+    while seconds := pacer().wait(pace, merchant_id):
+        db.session.rollback()
         if time.monotonic() + seconds > until:
             return False
         time.sleep(seconds)

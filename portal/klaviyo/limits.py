@@ -67,9 +67,9 @@ class Pacer:
         self._own: dict[str, tuple[float, float]] = {}
         self._lock = threading.Lock()
 
-    def wait(self, pace: Pace, account: str) -> float:
-        """Seconds to wait before asking again; 0 means go, and is taken from the budget."""
-        key = f"portal:pace:{account}:{pace.name}"
+    def wait(self, pace: Pace, whose: int) -> float:
+        """Seconds to wait before asking again; 0 means go, and is taken from the budget. `whose` tells accounts apart."""
+        key = f"portal:pace:{whose}:{pace.name}"
         try:
             return float(self._take(keys=[key], args=[pace.capacity, pace.per_second])) / 1000
         except (RedisError, OSError):

@@ -8,10 +8,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
+from typing import cast
 
-from sqlalchemy import func, select
+from sqlalchemy import Executable, Table, func, select
 
-from portal.db import db, insert_or_update
+from portal.db import Model, db, insert_or_update, run
 from portal.models import DeliveryLag, DeliveryMinute
 from portal.models.delivery import LAG_BUCKETS
 
@@ -35,36 +37,22 @@ class Counts:
 
 def add(merchant_id: int, now: datetime, counts: Counts) -> None:
     """Add to the merchant's rows of this minute."""
-    minute = now.replace(second=0, microsecond=0)
-    columns = {name: count for name in COLUMNS if (count := getattr(counts, name))}
-    if columns:
-        statement = insert_or_update(DeliveryMinute).values(
-            merchant_id=merchant_id, minute=minute, **{**dict.fromkeys(COLUMNS, 0), **columns}
-        )
-        db.session.execute(
-            statement.on_conflict_do_update(
-                index_elements=["merchant_id", "minute"],
-                set_={name: getattr(DeliveryMinute, name) + statement.excluded[name] for name in columns},
-            )
-        )
+    row = {"merchant_id": merchant_id, "minute": now.replace(second=0, microsecond=0)}
+    happened = {name: getattr(counts, name) for name in COLUMNS}
+    dialect = db.engine.dialect.name
+    if any(happened.values()):
+        run(_adding(dialect, DeliveryMinute, COLUMNS), row | happened)
     if counts.lags:
-        _add_lags(merchant_id, minute, counts.lags)
+        # In one order everywhere: two lanes that add to the same buckets in different orders would wait for each other.
+        lags = [row | {"bucket": bucket, "deliveries": count} for bucket, count in sorted(counts.lags.items())]
+        run(_adding(dialect, DeliveryLag, ("deliveries",)), lags)
 
 
-def _add_lags(merchant_id: int, minute: datetime, lags: Mapping[int, int]) -> None:
-    # In one order everywhere: two lanes that add to the same buckets in different orders would wait for each other.
-    statement = insert_or_update(DeliveryLag).values(
-        [
-            {"merchant_id": merchant_id, "minute": minute, "bucket": bucket, "deliveries": count}
-            for bucket, count in sorted(lags.items())
-        ]
-    )
-    db.session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["merchant_id", "minute", "bucket"],
-            set_={"deliveries": DeliveryLag.deliveries + statement.excluded.deliveries},
-        )
-    )
+@cache
+def _adding(_dialect: str, model: type[Model], columns: tuple[str, ...]) -> Executable:
+    adding, table = insert_or_update(model), cast("Table", model.__table__)
+    sums = {name: table.c[name] + adding.excluded[name] for name in columns}
+    return adding.on_conflict_do_update(index_elements=list(table.primary_key), set_=sums)
 
 
 def lags_since(merchant_id: int, since: datetime) -> dict[int, int]:

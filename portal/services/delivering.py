@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 
+from portal.bulk import insert_rows
 from portal.db import db, new_id
 from portal.klaviyo import (
     Answer,
@@ -140,7 +141,8 @@ def settle(batch: Batch, parcels: Sequence[Parcel], answer: Answer, judgement: J
     if judgement.outcome is Outcome.DELIVERED:
         if outbox.deliver(batch, ids, call_id, now):
             counts.deliver([(now - parcel.created_at).total_seconds() for parcel in parcels])
-        connection_health.note_success(batch.merchant_id, answer.started_at)
+        if batch.after_failures:
+            connection_health.note_success(batch.merchant_id, answer.started_at)
     elif judgement.outcome is Outcome.RETRY:
         counts.retried, counts.failed = outbox.postpone(batch, parcels, call_id, now, judgement.reason)
         note_failure(batch.merchant_id, judgement.reason, now)
@@ -189,20 +191,19 @@ def _culprits(parcels: Sequence[Parcel], pointers: Sequence[str]) -> set[int]:
 
 def record_call(merchant_id: int, items: int, answer: Answer) -> int:
     call_id = new_id()
-    db.session.add(
-        Call(
-            id=call_id,
-            merchant_id=merchant_id,
-            started_at=answer.started_at,
-            duration_ms=answer.duration_ms,
-            method=answer.method,
-            path=answer.path,
-            items=items,
-            status=answer.status,
-            failure=answer.failure,
-            answer=answer.text[:KEPT_ANSWER].replace("\x00", ""),
-        )
-    )
+    row = {
+        "id": call_id,
+        "merchant_id": merchant_id,
+        "started_at": answer.started_at,
+        "duration_ms": answer.duration_ms,
+        "method": answer.method,
+        "path": answer.path,
+        "items": items,
+        "status": answer.status,
+        "failure": answer.failure,
+        "answer": answer.text[:KEPT_ANSWER].replace("\x00", ""),
+    }
+    insert_rows(Call, [row])
     return call_id
 
 
@@ -234,8 +235,3 @@ def soon(now: datetime) -> datetime:
 
 def _clamped(retry_after: int | None) -> int:
     return min(max(retry_after or THROTTLE_SECONDS[0], THROTTLE_SECONDS[0]), THROTTLE_SECONDS[-1])
-
-
-def account_of(merchant_id: int) -> str | None:
-    """Whose rate limits apply: the connected Klaviyo account."""
-    return db.session.scalar(select(Connection.klaviyo_account_id).where(Connection.merchant_id == merchant_id))

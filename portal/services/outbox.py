@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, or_, select, update
+from sqlalchemy import ColumnElement, Select, Table, and_, bindparam, case, exists, or_, select, update
 from sqlalchemy.orm import aliased
 
 from portal import queue
 from portal.bulk import update_rows
-from portal.db import changed_rows, db, new_id, on_commit, one_of, utcnow
+from portal.db import UtcDateTime, changed_rows, db, new_id, on_commit, one_of, run, utcnow
 from portal.errors import NotFoundError
 from portal.klaviyo import bodies
 from portal.models import Connection, ConnectionState, Customer, Delivery, DeliveryState, in_state
@@ -58,12 +58,13 @@ class Parcel:
 
 @dataclass(frozen=True)
 class Batch:
-    """What one claim leased: rows of one merchant, oldest first."""
+    """What one claim leased: rows of one merchant, oldest first. `after_failures` of calls that went before."""
 
     merchant_id: int
     lease: int
     mode: Mode
     parcels: tuple[Parcel, ...]
+    after_failures: bool = False
 
 
 def _due(merchant_id: int, now: datetime, *, fresh: bool = False) -> Select[Any]:
@@ -100,21 +101,29 @@ def mode_for(merchant_id: int, now: datetime) -> Mode | None:
     return Mode.SINGLE if quiet else Mode.BULK
 
 
+_CONNECTIONS = cast("Table", Connection.__table__)
+_NOW = bindparam("now", type_=UtcDateTime)
+_SERVE = (
+    update(_CONNECTIONS)
+    .where(
+        _CONNECTIONS.c.merchant_id == bindparam("merchant"),
+        _CONNECTIONS.c.state == ConnectionState.CONNECTED,
+        or_(_CONNECTIONS.c.paused_until.is_(None), _CONNECTIONS.c.paused_until <= _NOW),
+    )
+    .values(served_at=_NOW)
+    .returning(_CONNECTIONS.c.failures_in_a_row)
+)
+
+
 def claim(merchant_id: int, mode: Mode, now: datetime, lease_seconds: int) -> Batch | None:
     """Lease what is due. None where nothing is, or the connection rests."""
-    # Claims of one merchant queue up on this lock: two at once could each take one of a customer's two events.
-    connection = db.session.scalar(
-        select(Connection)
-        .where(Connection.merchant_id == merchant_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    if connection is None or not may_send(connection, now):
+    # Claims of one merchant queue up on this row: two at once could each take one of a customer's two events.
+    failures = run(_SERVE, {"merchant": merchant_id, "now": now}).scalar()
+    if failures is None:
         return None
     limit = BULK_LIMIT if mode is Mode.BULK else SINGLE_LIMIT
-    if connection.failures_in_a_row >= FAILURES_BEFORE_PROBING:
+    if failures >= FAILURES_BEFORE_PROBING:
         mode, limit = Mode.SINGLE, 1
-    connection.served_at = now
     lease = new_id()
     rows = db.session.execute(
         update(Delivery)
@@ -131,7 +140,7 @@ def claim(merchant_id: int, mode: Mode, now: datetime, lease_seconds: int) -> Ba
         .execution_options(synchronize_session=False)
     ).all()
     parcels = tuple(sorted((Parcel(*row) for row in rows), key=lambda parcel: parcel.id))
-    return Batch(merchant_id, lease, mode, parcels) if parcels else None
+    return Batch(merchant_id, lease, mode, parcels, failures > 0) if parcels else None
 
 
 def may_send(connection: Connection, now: datetime) -> bool:

@@ -70,6 +70,7 @@ class Batch:
     mode: Mode
     updates: tuple[Update, ...] = ()
     idle: int = 0
+    after_failures: bool = False
 
 
 # --- what is due ---------------------------------------------------------------------------------
@@ -106,24 +107,17 @@ def merchants_due(now: datetime) -> Sequence[int]:
     return db.session.scalars(select(Connection.merchant_id).where(sending(), rested, waiting)).all()
 
 
-def is_due(merchant_id: int, now: datetime) -> bool:
-    """Whether a claim would find something now."""
-    connection = _connection(merchant_id)
-    return connection is not None and may_send(connection, now) and mode_for(merchant_id, now) is not None
-
-
-def _connection(merchant_id: int, *, lock: bool = False) -> Connection | None:
-    query = select(Connection).where(Connection.merchant_id == merchant_id, sending())
-    query = query.execution_options(populate_existing=True)
-    return db.session.scalar(query.with_for_update() if lock else query)
-
-
 # --- claiming ------------------------------------------------------------------------------------
 
 
 def claim(merchant_id: int, mode: Mode, now: datetime, lease_seconds: int) -> Batch | None:
     """Lease what is due. None where nothing is, the connection rests, or Events is off."""
-    connection = _connection(merchant_id, lock=True)
+    connection = db.session.scalar(
+        select(Connection)
+        .where(Connection.merchant_id == merchant_id, sending())
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
     if connection is None or not may_send(connection, now):
         return None
     limit = BULK_LIMIT if mode is Mode.BULK else SINGLE_LIMIT
@@ -158,7 +152,7 @@ def claim(merchant_id: int, mode: Mode, now: datetime, lease_seconds: int) -> Ba
     ).all()
     updates = _updates(merchant_id, rows, now)
     idle = {row.customer_id for row in rows} - {each.customer_id for each in updates}
-    batch = Batch(merchant_id, lease, mode, tuple(updates), len(idle))
+    batch = Batch(merchant_id, lease, mode, tuple(updates), len(idle), connection.failures_in_a_row > 0)
     _finish(batch, idle, now)
     return batch
 

@@ -65,6 +65,12 @@ def merchants_due(now: datetime) -> Sequence[int]:
     return [row.merchant_id for row in db.session.execute(query)]
 
 
+def is_through(merchant_id: int) -> bool:
+    """Everybody has been looked at since anything changed that everybody's properties hang on."""
+    through = exists().where(_SAME, ProfileSweep.ended_at.is_not(None))
+    return db.session.execute(_BASIS.where(Connection.merchant_id == merchant_id, through)).first() is not None
+
+
 def must_ask(merchant_id: int) -> bool:
     """Nothing has been sent to this account yet: it can still be told what was there before."""
     same = and_(

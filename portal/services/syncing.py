@@ -49,7 +49,8 @@ def settle(
     ids = [each.customer_id for each in updates]
     if judgement.outcome is Outcome.DELIVERED:
         _settle_taken(batch, updates, answer, now)
-        connection_health.note_success(batch.merchant_id, answer.started_at)
+        if batch.after_failures:
+            connection_health.note_success(batch.merchant_id, answer.started_at)
     elif judgement.outcome is Outcome.RETRY:
         profile_outbox.postpone(batch, updates, now, judgement.reason)
         delivering.note_failure(batch.merchant_id, judgement.reason, now)

@@ -32,10 +32,22 @@ class Ours:
     refresh_token: str
 
 
+def look(merchant_id: int, rejected: str | None, now: datetime) -> tuple[str | None, bool]:
+    """(what `usable` says, whether somebody has taken the refresh on and neither ended it nor run out of time) at one moment."""
+    connection = _read(merchant_id)
+    if connection is None:
+        return None, False
+    under_way = connection.refreshing_until is not None and connection.refreshing_until > now
+    return _usable(connection, rejected, now), under_way
+
+
 def usable(merchant_id: int, rejected: str | None, now: datetime) -> str | None:
     """The access token, if it is still good for a while and is not the one that was just rejected."""
-    connection = _read(merchant_id)
-    if connection is None or not connection.is_connected or connection.access_expires_at is None:
+    return look(merchant_id, rejected, now)[0]
+
+
+def _usable(connection: Connection, rejected: str | None, now: datetime) -> str | None:
+    if not connection.is_connected or connection.access_expires_at is None:
         return None
     if connection.access_expires_at - now < _margin(connection):
         return None
@@ -58,12 +70,6 @@ def is_connected(merchant_id: int) -> bool:
     return connection is not None and connection.is_connected
 
 
-def is_refreshing(merchant_id: int, now: datetime) -> bool:
-    """Somebody has taken the refresh on, and neither ended it nor run out of time."""
-    connection = _read(merchant_id)
-    return connection is not None and connection.refreshing_until is not None and connection.refreshing_until > now
-
-
 def begin_refresh(
     merchant_id: int, rejected: str | None, now: datetime, *, even_if_usable: bool = False
 ) -> Ours | None:
@@ -71,7 +77,7 @@ def begin_refresh(
     connection = _read(merchant_id, lock=True)
     if connection is None or not connection.is_connected:
         return None
-    if not even_if_usable and usable(merchant_id, rejected, now):
+    if not even_if_usable and _usable(connection, rejected, now):
         return None
     if connection.refreshing_until is not None and connection.refreshing_until > now:
         return None

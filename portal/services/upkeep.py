@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select, update
@@ -39,6 +40,12 @@ def beat(name: str, kind: str, now: datetime) -> None:
     """Say that this process is alive."""
     statement = insert_or_update(Heartbeat).values(name=name, kind=kind, at=now)
     db.session.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"at": now}))
+
+
+def due_tasks(names: Iterable[str], now: datetime) -> list[str]:
+    """Those of them that somebody may take now. Reads only: they are asked about every second, and due every few minutes."""
+    later = set(db.session.scalars(select(PeriodicTask.name).where(PeriodicTask.due_at > now)))
+    return [name for name in names if name not in later]
 
 
 def take_due(name: str, every: timedelta, now: datetime) -> bool:

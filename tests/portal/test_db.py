@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from datetime import UTC, datetime, timedelta, timezone
+from importlib import import_module
 
 import pytest
 import time_machine
@@ -12,8 +13,10 @@ from flask import Flask
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from portal.config import Settings
 from portal.db import db, first_id_at, in_own_session, new_id, new_ids, on_commit, transaction, utcnow
 from portal.models import Heartbeat, Merchant
+from tests.servers import Postgres
 
 
 def _beat(name: str, at: datetime | None = None) -> None:
@@ -88,6 +91,19 @@ def test_a_look_before_a_write_does_not_spoil_the_write(app: Flask) -> None:
 def _write_one(name: str) -> None:
     with transaction():
         _beat(name)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_connection_that_died_while_it_lay_idle_is_replaced(
+    app: Flask, postgres: Postgres, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_module("portal.db"), "ASKED_AFTER_SECONDS", 0.0)
+    name = settings.database_url.rpartition("/")[2]
+    with app.app_context():
+        with transaction():
+            _beat("a")
+        postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+        assert _names() == ["a"]
 
 
 def test_many_writers_at_once_lose_nothing(app: Flask) -> None:

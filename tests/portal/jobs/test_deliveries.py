@@ -268,8 +268,8 @@ def test_one_merchants_trouble_of_ours_does_not_stop_the_ticker(
 def test_without_leave_nothing_is_claimed(app: Flask, client: FlaskClient, sandbox: Sandbox, connected: Shop) -> None:
     factories.tell_all(client, connected, factories.events("e", 3))
     pacer = Pacer(queue.client(), 1)
-    assert pacer.wait(EVENT, NORDIC) == 0
-    queue.client().hset(f"portal:pace:{NORDIC}:{EVENT.name}", "tokens", -10_000)
+    assert pacer.wait(EVENT, connected.id) == 0
+    queue.client().hset(f"portal:pace:{connected.id}:{EVENT.name}", "tokens", -10_000)
     assert _turn(app, connected) is True, "something is left"
     assert _calls(app, connected) == []
     assert {(row.attempts, row.lease) for row in _rows(app, connected)} == {(0, None)}

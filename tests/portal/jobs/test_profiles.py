@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -10,6 +11,7 @@ from flask import Flask
 
 from portal.db import transaction, utcnow
 from portal.jobs import profiles as job
+from portal.jobs.turns import Access
 from portal.klaviyo import profiles as wire
 from portal.models import ConnectionState, Module
 from portal.services import erasing, ledger, portraying, profile_outbox, syncing
@@ -286,9 +288,20 @@ def test_a_customer_who_is_erased_is_not_sent_any_more(app: Flask, sandbox: Sand
             erasing.erase(shop.id, ada.id, factories.ACTOR)
         assert erasing.due(utcnow() + timedelta(seconds=50), 10) == [], "a request may be out"
         assert len(erasing.due(utcnow() + timedelta(seconds=61), 10)) == 1
-        job._carry(batch, 10**9)
+        job._carry(batch, Access(shop.id), 10**9)
     assert [each["attributes"]["email"] for each in sandbox.profiles(email=ADA)] == []
     assert sandbox.properties(email="bo@example.com")[f"{PREFIX}balance"] == 4
+
+
+def test_what_comes_due_during_a_turn_waits_for_the_next(app: Flask, sandbox: Sandbox, shop: Shop) -> None:
+    begun = utcnow()
+    know_many(app, shop, 2)
+    deadline = time.monotonic() + 60
+    with app.app_context():
+        assert job._send_some(shop.id, begun, deadline, sweeping=False) is False
+        assert sandbox.profiles(email="c0@example.com") == []
+        assert job._send_some(shop.id, utcnow(), deadline, sweeping=False) is True
+    assert len(sandbox.profiles(email="c0@example.com")) == 1
 
 
 def test_changes_and_sending_at_the_same_time_end_with_the_ledger_at_klaviyo(

@@ -90,36 +90,36 @@ def test_all_workers_share_one_budget_per_account(redis: Redis) -> None:
     def ask() -> int:
         pacer = Pacer(redis, 2)
         together.wait()
-        return sum(pacer.wait(EVENT_BULK, "one") == 0 for _ in range(EVENT_BULK.capacity))
+        return sum(pacer.wait(EVENT_BULK, 1) == 0 for _ in range(EVENT_BULK.capacity))
 
     with ThreadPoolExecutor(8) as pool:
         granted = sum(future.result() for future in [pool.submit(ask) for _ in range(8)])
     assert EVENT_BULK.capacity <= granted <= EVENT_BULK.capacity + 1
-    assert Pacer(redis, 2).wait(EVENT_BULK, "another") == 0
+    assert Pacer(redis, 2).wait(EVENT_BULK, 2) == 0
 
 
 def test_who_has_to_wait_is_told_how_long(redis: Redis) -> None:
     pacer = Pacer(redis, 1)
-    waits = [pacer.wait(EVENT_BULK, "one") for _ in range(EVENT_BULK.capacity + 1)]
+    waits = [pacer.wait(EVENT_BULK, 1) for _ in range(EVENT_BULK.capacity + 1)]
     assert waits[:-1] == [0] * EVENT_BULK.capacity
     assert 0 < waits[-1] <= 1 / EVENT_BULK.per_second + 0.001
 
 
 def test_a_long_rest_fills_the_budget_and_no_more(redis: Redis) -> None:
-    pacer, key = Pacer(redis, 1), f"portal:pace:one:{EVENT_BULK.name}"
-    pacer.wait(EVENT_BULK, "one")
+    pacer, key = Pacer(redis, 1), f"portal:pace:1:{EVENT_BULK.name}"
+    pacer.wait(EVENT_BULK, 1)
     long_ago = int(float(redis.hget(key, "at") or 0)) - 3_600_000  # type: ignore[arg-type]
     redis.hset(key, mapping={"tokens": 0, "at": long_ago})
-    waits = [pacer.wait(EVENT_BULK, "one") for _ in range(EVENT_BULK.capacity + 1)]
+    waits = [pacer.wait(EVENT_BULK, 1) for _ in range(EVENT_BULK.capacity + 1)]
     assert [wait == 0 for wait in waits] == [True] * EVENT_BULK.capacity + [False]
 
 
 def test_a_clock_that_was_put_back_gives_nothing_away(redis: Redis) -> None:
-    pacer, key = Pacer(redis, 1), f"portal:pace:one:{EVENT_BULK.name}"
-    pacer.wait(EVENT_BULK, "one")
+    pacer, key = Pacer(redis, 1), f"portal:pace:1:{EVENT_BULK.name}"
+    pacer.wait(EVENT_BULK, 1)
     ahead = int(float(redis.hget(key, "at") or 0)) + 60_000  # type: ignore[arg-type]
     redis.hset(key, mapping={"tokens": 0, "at": ahead})
-    assert pacer.wait(EVENT_BULK, "one") > 0
+    assert pacer.wait(EVENT_BULK, 1) > 0
 
 
 def test_without_redis_each_process_begins_carefully(monkeypatch: pytest.MonkeyPatch) -> None:

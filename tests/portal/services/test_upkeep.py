@@ -158,6 +158,13 @@ def test_tasks_do_not_wait_for_each_other(lone: int) -> None:
         assert upkeep.take_due("revoke", timedelta(minutes=5), utcnow())
 
 
+def test_asked_which_tasks_are_due_it_leaves_out_those_that_have_been_taken(lone: int) -> None:
+    assert upkeep.due_tasks(["prune", "revoke"], utcnow()) == ["prune", "revoke"]
+    assert _take()
+    assert upkeep.due_tasks(["prune", "revoke"], utcnow()) == ["revoke"]
+    assert upkeep.due_tasks(["prune", "revoke"], utcnow() + timedelta(seconds=601)) == ["prune", "revoke"]
+
+
 def test_a_heartbeat_is_one_row_however_often_it_beats(lone: int) -> None:
     for seconds in (0, 5):
         with transaction():
