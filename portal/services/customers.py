@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import select, update
 
@@ -23,8 +23,7 @@ NAMES = ("external_id", "klaviyo_profile_id", "email", "phone")
 _COLUMNS = (_TABLE.c.id, *(_TABLE.c[name] for name in NAMES))
 
 
-@dataclass(frozen=True)
-class Identifiers:
+class Identifiers(NamedTuple):
     """Who is meant; values are already checked and in normal form. `id` is our own."""
 
     id: int | None = None

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from portal.errors import ConflictError, InvalidError
@@ -23,7 +25,7 @@ INCREASE, DECREASE = "increase", "decrease"
 UP, DOWN = "tier_upgraded", "tier_downgraded"
 
 
-@dataclass
+@dataclass(slots=True)
 class Happening:
     """One event to be written. `name` tells a derived one from the others of its cause; empty for the event itself."""
 
@@ -70,11 +72,14 @@ class Subject:
         return Happening(BALANCE_CHANGED, told, moment, "balance", change=change)
 
     def _add(self, points: int, moment: datetime) -> None:
-        self.standing.change(balance=self.standing.balance + points)
+        if not points:
+            return
+        self.standing.balance += points
+        self.standing.changed = True
         if points > 0:
-            self.standing.change(earned=self.standing.earned + points)
-            self.earnings.append(Earning(moment, points))
-            self.earnings.sort(key=lambda earning: earning.occurred_at)
+            self.standing.earned += points
+            if self.rules.by_period:
+                insort(self.earnings, Earning(moment, points), key=attrgetter("occurred_at"))
 
     def follow(self, moment: datetime) -> list[Happening]:
         """The tier that follows, as an event where it is another one. Time does not run backwards for it."""
@@ -161,7 +166,7 @@ def _told_balance(properties: dict[str, Any], moment: datetime, subject: Subject
     moved = subject.move(change, str(properties.get("reason", "")), moment, opening=opening)
     if properties.get("direction") == DECREASE:
         moved.properties["direction"] = DECREASE
-    moved.properties = {**properties, **moved.properties}
+    moved.properties = properties | moved.properties
     moved.name = ""
     return moved
 

@@ -18,7 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from portal.bulk import insert_rows, update_rows
 from portal.db import UtcDateTime, changed_rows, db, evened, one_of, run
 from portal.errors import ConflictError
-from portal.models import Customer, PointsChange, ProfileSync, Redemption, Reward, TierBasis
+from portal.models import Customer, PointsChange, ProfileSync, Redemption, Reward
 from portal.services.effects import Change
 from portal.services.rules import RewardRule, Rules
 from portal.services.standing import STATE, Earning, Standing
@@ -52,7 +52,7 @@ def lock(customer_ids: Collection[int]) -> dict[int, Standing]:
 def earnings(rules: Rules, customer_ids: Collection[int], since: datetime) -> dict[int, list[Earning]]:
     """What each earned from a year before `since` on, by rising time; read only where the rules ask for a period."""
     found: dict[int, list[Earning]] = defaultdict(list)
-    if not rules.tiers or not customer_ids or rules.basis in (TierBasis.EARNED_EVER, TierBasis.BALANCE):
+    if not (rules.tiers and customer_ids and rules.by_period):
         return found
     query = (
         select(_CHANGES.c.customer_id, _CHANGES.c.occurred_at, _CHANGES.c.change)

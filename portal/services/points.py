@@ -15,8 +15,10 @@ _IN_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
 
 def to_hundredths(number: float) -> int:
     """Raises `ValueError` that says what is wrong with it."""
-    if abs(number) > MOST_POINTS:
+    if not abs(number) <= MOST_POINTS:  # nor is what is not a number
         raise ValueError(f"must not be more than {MOST_POINTS:,} points")
+    if isinstance(number, int):
+        return number * 100
     hundredths = round(number * 100)
     if hundredths / 100 != number:
         raise ValueError("must not have more than two decimals")

@@ -46,27 +46,30 @@ def fit_properties(event_type: str, properties: dict[str, Any]) -> dict[str, Any
     """Those that are known; a blank text of the catalogue's counts as absent. Raises `PropertyError`."""
     if len(properties) > MOST_PROPERTIES:
         raise PropertyError("", f"has more than {MOST_PROPERTIES} entries")
-    known, never = _KNOWN[event_type], _NEVER.get(event_type, {})
-    blank = []
+    known, blank = _KNOWN[event_type], []
     for name, value in properties.items():
-        if not name or len(name) > LONGEST_NAME:
-            raise PropertyError(name[:60], f"must have a name of 1 to {LONGEST_NAME} characters")
-        if name in never:
-            raise PropertyError(name, never[name])
         prop = known.get(name)
         if prop is None:
-            _check_limits(name, value, DEEPEST)
-        elif value == "" and prop.kind is not Kind.NUMBER:
+            _check_own(event_type, name, value)
+        elif prop.kind is Kind.NUMBER:
+            _check_number(name, value)
+        elif value == "":
             blank.append(name)
         else:
-            _check_known(prop, value)
+            _check_text(prop, value)
     return {name: value for name, value in properties.items() if name not in blank} if blank else properties
 
 
-def _check_known(prop: Property, value: Any) -> None:
-    if prop.kind is Kind.NUMBER:
-        _check_number(prop.name, value)
-        return
+def _check_own(event_type: str, name: str, value: Any) -> None:
+    """Of the merchant, and not of the catalogue."""
+    if not name or len(name) > LONGEST_NAME:
+        raise PropertyError(name[:60], f"must have a name of 1 to {LONGEST_NAME} characters")
+    if why := _NEVER.get(event_type, {}).get(name):
+        raise PropertyError(name, why)
+    _check_limits(name, value, DEEPEST)
+
+
+def _check_text(prop: Property, value: Any) -> None:
     if not isinstance(value, str):
         raise PropertyError(prop.name, "must be text in quotation marks")
     if prop.choices and value not in prop.choices:
@@ -81,7 +84,6 @@ def _check_known(prop: Property, value: Any) -> None:
 def _check_number(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise PropertyError(name, "must be a number")
-    _check_limits(name, value, 0)
     try:
         to_hundredths(value)
     except ValueError as error:

@@ -8,11 +8,10 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 from sqlalchemy import bindparam, exists, select
@@ -56,8 +55,7 @@ from portal.services.standing import Standing
 DERIVED = "jc:"
 
 
-@dataclass(frozen=True)
-class Told:
+class Told(NamedTuple):
     """An event as it was told, already checked. `digest` is of what was sent; `source` says where it came from.
 
     A `trial` shows that the road is open: it has no effect on anybody's standing.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
@@ -62,6 +63,11 @@ class Rules:
     withdrawn: tuple[WithdrawnReward, ...] = ()
 
     @cached_property
+    def by_period(self) -> bool:
+        """Only what was earned in some period counts for the tier."""
+        return self.basis in (TierBasis.EARNED_12_MONTHS, TierBasis.EARNED_CALENDAR_YEAR)
+
+    @cached_property
     def _by_id(self) -> dict[int | None, TierRule]:
         return {tier.id: tier for tier in (*self.former, *self.tiers)}
 
@@ -70,12 +76,22 @@ class Rules:
         """Of the rewards, in their order."""
         return tuple(reward.cost for reward in self.rewards)
 
+    @cached_property
+    def _thresholds(self) -> tuple[int, ...]:
+        return tuple(tier.threshold for tier in self.tiers)
+
     def tier(self, tier_id: int | None) -> TierRule | None:
         return self._by_id.get(tier_id)
 
     def tier_for(self, points: int) -> TierRule | None:
         """The highest that so many points are enough for."""
-        return next((tier for tier in reversed(self.tiers) if tier.threshold <= points), None)
+        place = bisect_right(self._thresholds, points)
+        return self.tiers[place - 1] if place else None
+
+    def tier_above(self, tier: TierRule | None) -> TierRule | None:
+        """The next one up; the first, for who is in none."""
+        place = bisect_right(self._thresholds, tier.threshold) if tier else 0
+        return self.tiers[place] if place < len(self.tiers) else None
 
     def reward(self, code: str) -> RewardRule | None:
         return next((reward for reward in self.rewards if reward.code == code), None)

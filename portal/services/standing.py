@@ -100,7 +100,7 @@ def follow_tier(
     before = rules.tier(standing.tier_id)
     wanted = rules.tier_for(score(rules, standing, earnings, moment))
     after = tier_after(rules, standing, wanted, moment)
-    if after != before or (after is None) != (standing.tier_id is None):
+    if after is not before or (after is None) != (standing.tier_id is None):
         standing.change(
             tier_id=after and after.id,
             tier_entered_at=moment if after else None,
@@ -108,8 +108,10 @@ def follow_tier(
         )
     elif standing.tier_expires_at is not None and standing.tier_expires_at <= moment:
         standing.change(tier_expires_at=_expiry(after, moment))
-    standing.change(tier_review_at=_review(rules, standing, earnings, moment))
-    return (before, after) if after != before else None
+    review_at = _review(rules, standing, earnings, moment)
+    if review_at != standing.tier_review_at:
+        standing.change(tier_review_at=review_at)
+    return (before, after) if after is not before else None
 
 
 def tier_after(rules: Rules, standing: Standing, wanted: TierRule | None, moment: datetime) -> TierRule | None:
@@ -137,8 +139,9 @@ def _expiry(tier: TierRule | None, moment: datetime) -> datetime | None:
 
 def _review(rules: Rules, standing: Standing, earnings: Sequence[Earning], moment: datetime) -> datetime | None:
     """When the tier, or how far it is to the next one, may change by time alone."""
-    moments = (standing.tier_expires_at, _points_leave_at(rules, standing, earnings, moment))
-    return min((each for each in moments if each is not None), default=None)
+    leave_at = _points_leave_at(rules, standing, earnings, moment) if rules.by_period else None
+    expires_at = standing.tier_expires_at
+    return min(leave_at, expires_at) if leave_at and expires_at else leave_at or expires_at
 
 
 def _points_leave_at(
@@ -159,9 +162,7 @@ def _points_leave_at(
 
 def next_tier(rules: Rules, standing: Standing, points: int) -> tuple[TierRule, int] | None:
     """The tier above the customer's, and how many hundredths of points are missing."""
-    present = rules.tier(standing.tier_id)
-    above = (tier for tier in rules.tiers if present is None or tier.threshold > present.threshold)
-    tier = next(above, None)
+    tier = rules.tier_above(rules.tier(standing.tier_id))
     return (tier, max(0, tier.threshold - points)) if tier else None
 
 

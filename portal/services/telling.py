@@ -72,7 +72,9 @@ class EventIn(BaseModel):
 
     @model_validator(mode="after")
     def _properties_fit(self) -> EventIn:
-        self.properties = fit_properties(self.type, self.properties)
+        fitting = fit_properties(self.type, self.properties)
+        if fitting is not self.properties:
+            self.properties = fitting
         return self
 
 
