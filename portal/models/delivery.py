@@ -27,6 +27,9 @@ def in_state(delivery: Any, state: DeliveryState) -> ColumnElement[bool]:
 
 _PENDING = text("state = 'pending'")
 _DEAD = text("state = 'dead'")
+# Pending too, in other words. PostgreSQL, whose statistics are often of an empty outbox, takes any index for any search of what is
+# pending, and would look for a customer's rows among all that waits.
+_UNSETTLED = text("settled_at IS NULL")
 
 
 class Delivery(Model):
@@ -35,7 +38,7 @@ class Delivery(Model):
     __tablename__ = "deliveries"
     __table_args__ = (
         Index("ix_deliveries_pending", "merchant_id", "id", sqlite_where=_PENDING, postgresql_where=_PENDING),
-        Index("ix_deliveries_pending_customer", "customer_id", "id", sqlite_where=_PENDING, postgresql_where=_PENDING),
+        Index("ix_deliveries_unsettled", "customer_id", "id", sqlite_where=_UNSETTLED, postgresql_where=_UNSETTLED),
         Index("ix_deliveries_dead", "merchant_id", "id", sqlite_where=_DEAD, postgresql_where=_DEAD),
     )
 
@@ -55,6 +58,7 @@ class Delivery(Model):
     payload: Mapped[str] = mapped_column(Text)
     # Ids of the calls that carried it, oldest first, each followed by a space.
     calls: Mapped[str] = mapped_column(Text, default="")
+    # Empty while it is pending, and never otherwise.
     settled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     # In our words, for a person.
     reason: Mapped[str | None] = mapped_column(String(500))

@@ -153,7 +153,7 @@ def _earlier(delivery: Delivery) -> int | None:
     """The first event of this customer that still waits, where it is not this one."""
     query = select(func.min(Delivery.id)).where(
         Delivery.customer_id == delivery.customer_id,
-        in_state(Delivery, DeliveryState.PENDING),
+        Delivery.settled_at.is_(None),
         Delivery.id < delivery.id,
     )
     return db.session.scalar(query)

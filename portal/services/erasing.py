@@ -24,14 +24,12 @@ from portal.models import (
     ConnectionState,
     Customer,
     Delivery,
-    DeliveryState,
     ErasedEvent,
     Erasure,
     Event,
     ProfileSync,
     SegmentChange,
     SegmentMember,
-    in_state,
 )
 from portal.services import auditing, connecting, delivering, forgotten
 from portal.services.events import id_hash
@@ -102,7 +100,7 @@ def _nothing_under_way(customer_id: int) -> datetime:
     """What a worker has in hand may still arrive at Klaviyo, and would make the profile anew: it is erased after that."""
     leased = [
         select(func.max(Delivery.due_at)).where(
-            Delivery.customer_id == customer_id, in_state(Delivery, DeliveryState.PENDING), Delivery.lease.is_not(None)
+            Delivery.customer_id == customer_id, Delivery.settled_at.is_(None), Delivery.lease.is_not(None)
         ),
         select(ProfileSync.due_at).where(ProfileSync.customer_id == customer_id, ProfileSync.lease.is_not(None)),
     ]

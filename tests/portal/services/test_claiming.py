@@ -7,11 +7,14 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import event, text
+from sqlalchemy.engine import Connection
 
 from portal.db import db, in_own_session, transaction, utcnow
 from portal.models import ConnectionState
@@ -267,3 +270,37 @@ def test_the_least_recently_served_merchant_is_served_first(shop: int) -> None:
         outbox.release(batch, [parcel.id for parcel in batch.parcels], utcnow())
     db.session.rollback()
     assert outbox.merchants_due(utcnow()) == [shops[1], shops[0], shops[2]]
+
+
+# --- however long the outbox is ------------------------------------------------------------------
+
+
+def test_statistics_of_an_empty_outbox_have_nobody_read_all_that_waits(shop: int) -> None:
+    stage.record_many(shop, 600)
+    stage.settle(stage.must_claim(shop, Mode.BULK), stage.answer(202))
+    with transaction():
+        db.session.execute(text("ANALYZE"))
+    stage.record(shop, *(told(f"later-{number}", f"c{number}@example.com") for number in range(60)))
+    plans = _plans(shop)
+    assert len(plans) == 3
+    assert all("ix_deliveries_unsettled" in plan for plan in plans[:2]), "what is in the way is sought by its customer"
+    assert "ix_deliveries_pending" not in plans[2], "what is settled is sought by its ids"
+
+
+def _plans(shop: int) -> list[str]:
+    """How the database goes about looking for what is due, claiming it, and settling it."""
+    explain = "EXPLAIN QUERY PLAN" if db.engine.dialect.name == "sqlite" else "EXPLAIN"
+    plans = []
+
+    def note(connection: Connection, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
+        if statement.startswith(("SELECT deliveries", "UPDATE deliveries")):
+            rows = connection.exec_driver_sql(f"{explain} {statement}", parameters)
+            plans.append("\n".join(str(row) for row in rows))
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        _mode(shop)
+        stage.settle(stage.must_claim(shop, Mode.BULK), stage.answer(202))
+    finally:
+        event.remove(db.engine, "before_cursor_execute", note)
+    return plans

@@ -303,11 +303,13 @@ def test_reconnecting_makes_everything_due_but_what_is_under_way(shop: int) -> N
 
 def test_what_waits_is_given_up_72_hours_after_disconnecting(shop: int) -> None:
     stage.record(shop, "a")
+    batch = stage.must_claim(shop)
     with transaction():
         connecting.disconnect(shop, stage.ACTOR)
     for hours, given_up in ((71, 0), (73, 1)):
         with transaction():
             assert outbox.give_up_disconnected(utcnow() + timedelta(hours=hours)) == given_up
+    stage.settle(batch, answer(500))
     [row] = stage.deliveries(shop)
     assert (row.state, row.reason) == ("dead", "Klaviyo was disconnected for more than 72 hours.")
 
