@@ -94,7 +94,7 @@ def show(
         portrait=portrait,
         share=histories.share_of_way(portrait),
         rewards=rewards,
-        events=activity.page(merchant_id(), customer=found.public_id, before=before, limit=EVENTS_PER_PAGE),
+        events=activity.of_customer(found, before=before, limit=EVENTS_PER_PAGE),
         before=before,
         fates=campaign_results.of_customer(found),
         reasons=push_reports.REASONS,

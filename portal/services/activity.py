@@ -5,14 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, literal, select, tuple_
 from sqlalchemy.orm import joinedload
 
 from portal.db import LARGEST_ID, db, one_of
 from portal.errors import InvalidError, NotFoundError
 from portal.klaviyo import bodies
-from portal.models import Call, Customer, Delivery, DeliveryState, Event, Unsent, in_state
+from portal.models import (
+    Call,
+    Connection,
+    ConnectionState,
+    Customer,
+    Delivery,
+    DeliveryState,
+    Event,
+    Unsent,
+    in_state,
+)
 from portal.services import customers
 from portal.services.catalogue import RECORDED
 
@@ -27,6 +38,10 @@ UNSENT_SENTENCES = {
     "Add one of them, and later events are sent.",
     Unsent.GIVEN_UP: "This could not be delivered to Klaviyo. The details are no longer kept.",
 }
+WAITS_FOR_RECONNECT = "Klaviyo no longer accepts our access. The event is kept, and sent once the shop has reconnected."
+WAITS_FOR_CONNECT = (
+    "Klaviyo is disconnected. The event is kept for 72 hours, and sent if the same account is connected by then."
+)
 PRUNED = "This was delivered to Klaviyo. The details are no longer kept."
 
 
@@ -103,6 +118,22 @@ def page(
         query = query.where(Event.customer_id.in_([match.id for match in found]))
     if before is not None:
         query = query.where(Event.id < min(before, LARGEST_ID))
+    return _page(query, limit)
+
+
+def of_customer(customer: Customer, *, before: int | None = None, limit: int = 50) -> Page:
+    """What happened to one customer, in the order in which it happened: history may come in later than what followed it."""
+    query = _events(customer.merchant_id).where(Event.customer_id == customer.id).order_by(None)
+    if before is not None:
+        last = Event.customer_id == customer.id, Event.id == min(before, LARGEST_ID)
+        at = db.session.scalar(select(Event.occurred_at).where(*last))
+        if at is None:
+            return Page([], None)
+        query = query.where(tuple_(Event.occurred_at, Event.id) < tuple_(literal(at, Event.occurred_at.type), before))
+    return _page(query.order_by(Event.occurred_at.desc(), Event.id.desc()), limit)
+
+
+def _page(query: Select[Event, Delivery], limit: int) -> Page:
     rows = [Row(event, delivery, event.customer) for event, delivery in db.session.execute(query.limit(limit + 1))]
     return Page(rows[:limit], rows[limit - 1].event.id if len(rows) > limit else None)
 
@@ -140,6 +171,16 @@ def detail(merchant_id: int, event_id: int) -> Detail:
         unsent_sentence=explain_unsent(event) if delivery is None else None,
         waits_behind=_earlier(delivery) if delivery is not None and delivery.state == DeliveryState.PENDING else None,
     )
+
+
+def outlook(delivery: Delivery, connection: Connection | None, now: datetime) -> tuple[str | None, datetime | None]:
+    """Why it still waits, and when it is tried next; never by itself where somebody has to connect Klaviyo first."""
+    if connection is None or not connection.is_connected:
+        lost = connection is not None and connection.state == ConnectionState.RECONNECT
+        return WAITS_FOR_RECONNECT if lost else WAITS_FOR_CONNECT, None
+    if connection.paused_until and connection.paused_until > max(now, delivery.due_at):
+        return delivery.reason or connection.pause_reason, connection.paused_until
+    return delivery.reason, delivery.due_at
 
 
 def tries_of(deliveries: Sequence[Delivery]) -> dict[int, list[Call]]:

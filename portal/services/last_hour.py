@@ -29,7 +29,7 @@ class Minute:
 
 @dataclass(frozen=True)
 class Rates:
-    """A minute, over the last five."""
+    """A minute, over the last five. Received is what is to be sent."""
 
     received: float
     delivered: float
@@ -67,9 +67,14 @@ def _received(merchant_id: int, now: datetime) -> float:
         .where(Event.merchant_id == merchant_id, Event.id >= first_id_at(now - timedelta(minutes=RECENT_MINUTES)))
         .order_by(Event.id.desc())
         .limit(COUNT_UP_TO)
-        .subquery()
+        .cte()
     )
-    count, oldest = db.session.execute(select(func.count(), func.min(newest.c.id)).select_from(newest)).one()
+    first = select(func.min(newest.c.id)).scalar_subquery()
+    # From an index of its own: to ask each of the newest would read the rows.
+    unsent = select(func.count()).where(Event.merchant_id == merchant_id, Event.unsent.is_not(None), Event.id >= first)
+    query = select(func.count(), func.min(newest.c.id), unsent.scalar_subquery()).select_from(newest)
+    count, oldest, not_sent = db.session.execute(query).one()
+    to_send = max(0, int(count) - int(not_sent))
     if count < COUNT_UP_TO:
-        return int(count) / RECENT_MINUTES
-    return int(count) / max((now - made_at(oldest)).total_seconds() / 60, 1 / 60)
+        return to_send / RECENT_MINUTES
+    return to_send / max((now - made_at(oldest)).total_seconds() / 60, 1 / 60)

@@ -157,28 +157,31 @@ def panel(merchant_id: int, now: datetime) -> Panel:
 
 
 def home(merchant_id: int, now: datetime) -> Home:
-    counted = _today_by_type(merchant_id, _midnight(merchant_id, now))
+    counted, more = _today_by_type(merchant_id, _midnight(merchant_id, now))
     bounded = select(Customer.id).where(Customer.merchant_id == merchant_id).limit(COUNT_UP_TO)
     customers = db.session.scalar(select(func.count()).select_from(bounded.subquery())) or 0
     return Home(
         panel=panel(merchant_id, now),
         today=[(entry, counted[entry.type]) for entry in EVENT_TYPES if entry.type in counted],
-        today_more=sum(counted.values()) >= COUNT_UP_TO,
+        today_more=more,
         customers=customers,
         customers_more=customers >= COUNT_UP_TO,
     )
 
 
-def _today_by_type(merchant_id: int, midnight: datetime) -> dict[str, int]:
+def _today_by_type(merchant_id: int, midnight: datetime) -> tuple[dict[str, int], bool]:
+    """What happened today, by kind, and whether more came in than was looked at. History that comes in today is of its own day."""
     bounded = (
-        select(Event.type)
+        select(Event.type, (Event.occurred_at >= midnight).label("is_today"))
         # By id too: without it a quiet day would make this look through all events there ever were.
         .where(Event.merchant_id == merchant_id, Event.id >= first_id_at(midnight), Event.received_at >= midnight)
         .order_by(Event.id.desc())
         .limit(COUNT_UP_TO)
         .subquery()
     )
-    return {row[0]: row[1] for row in db.session.execute(select(bounded.c.type, func.count()).group_by(bounded.c.type))}
+    query = select(bounded.c.type, bounded.c.is_today, func.count()).group_by(bounded.c.type, bounded.c.is_today)
+    rows = db.session.execute(query).all()
+    return {kind: count for kind, is_today, count in rows if is_today}, sum(row[2] for row in rows) >= COUNT_UP_TO
 
 
 def _count(merchant_id: int, state: DeliveryState) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from typing import Any, NoReturn
@@ -19,6 +20,8 @@ class MalformedError(PortalError):
 
 def parse(body: bytes, what: str = "The body") -> Any:
     """Raises `MalformedError`, which says where; `what` is how it calls what is read."""
+    if body.startswith(codecs.BOM_UTF8):
+        raise MalformedError(f"{what} begins with a byte order mark. Send UTF-8 without one.")
     try:
         text = body.decode("utf-8")
         document = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)

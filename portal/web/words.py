@@ -241,7 +241,7 @@ def duration(seconds: float | timedelta | None) -> str:
     if isinstance(seconds, timedelta):
         seconds = seconds.total_seconds()
     if seconds < 10:
-        return f"{seconds:.1f} s"
+        return f"{seconds:.1f}".removesuffix(".0") + " s"
     if seconds < MINUTE:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), MINUTE)

@@ -16,7 +16,7 @@ from portal.db import db, utcnow
 from portal.errors import InvalidError, PortalError
 from portal.models import Delivery, Event
 from portal.models.customer import ID_PREFIX
-from portal.services import activity, events
+from portal.services import activity, connecting, events
 from portal.services.catalogue import RECORDED
 from portal.services.events import Outcome
 from portal.services.hearing import hear
@@ -123,10 +123,13 @@ def _delivery(event: Event, delivery: Delivery | None) -> DeliveryOut:
     if delivery is None:
         reason = activity.explain_unsent(event)
         return DeliveryOut(state=state, attempts=0, reason=reason, next_attempt_at=None, delivered_at=None)
+    why, next_at = delivery.reason, None
+    if state == "waiting":
+        why, next_at = activity.outlook(delivery, connecting.connection_of(event.merchant_id), utcnow())
     return DeliveryOut(
         state=state,
         attempts=delivery.tries,
-        reason=delivery.reason,
-        next_attempt_at=delivery.due_at if state == "waiting" else None,
+        reason=why,
+        next_attempt_at=next_at,
         delivered_at=delivery.settled_at if state == "delivered" else None,
     )

@@ -153,7 +153,10 @@ def test_a_switch_pressed_twice_stays(app: Flask, owner: FlaskClient, connected:
 
 def test_a_switch_says_what_it_will_do(owner: FlaskClient, connected: Shop) -> None:
     page = owner.get(KLAVIYO).text
-    assert "If you switch it off: new events are recorded here but no longer sent." in page
+    assert (
+        "If you switch it off: new events are recorded here but no longer sent, and profiles in Klaviyo stay as they are."
+        in page
+    )
     assert "If you switch it on: your Klaviyo segments are listed here" in page
     assert 'aria-labelledby="module-events"' in page
     assert '<h3 id="module-events">Events</h3>' in page

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 
+from portal.db import utcnow
 from portal.errors import InvalidError, NotFoundError
+from portal.models import ConnectionState
 from portal.services import activity
 from portal.services.customers import Identifiers
 from tests.portal.services import stage
@@ -32,6 +35,36 @@ def test_events_come_newest_first_in_pages_that_neither_overlap_nor_skip(shop: i
 def test_a_last_page_that_is_full_has_no_next_one(shop: int) -> None:
     stage.record_many(shop, 2)
     assert activity.page(shop, limit=2).next_before is None
+
+
+def test_a_customers_events_stand_in_the_order_in_which_they_happened(shop: int) -> None:
+    now = utcnow()
+    days = {"now": 0, "long-ago": 90, "last-week": 7, "at-the-same-time": 7}
+    stage.record(shop, *(told(name, occurred_at=now - timedelta(days=ago)) for name, ago in days.items()))
+    stage.record(shop, told("another", "eve@example.com"))
+    customer = next(row.customer for row in activity.page(shop).rows if row.event.event_id == "now")
+    seen: list[str] = []
+    before: int | None = None
+    for _ in range(2):
+        page = activity.of_customer(customer, before=before, limit=2)
+        seen += [each for each in _ids(page) if not each.startswith("jc:")]
+        before = page.next_before
+    assert seen == ["now", "at-the-same-time", "last-week", "long-ago"]
+    assert (before, _ids(activity.of_customer(customer, before=1))) == (None, [])
+
+
+def test_what_waits_says_why_and_until_when(shop: int) -> None:
+    stage.record(shop, "a")
+    waiting = activity.page(shop).rows[0].delivery
+    now = utcnow()
+    rest = now + timedelta(minutes=5)
+    assert waiting is not None
+    assert activity.outlook(waiting, stage.connection(shop), now) == (None, waiting.due_at)
+    stage.change_connection(shop, paused_until=rest, pause_reason="Klaviyo asked us to slow down")
+    assert activity.outlook(waiting, stage.connection(shop), now) == ("Klaviyo asked us to slow down", rest)
+    assert activity.outlook(waiting, stage.connection(shop), rest) == (None, waiting.due_at)
+    stage.change_connection(shop, state=ConnectionState.DISCONNECTED)
+    assert activity.outlook(waiting, stage.connection(shop), now) == (activity.WAITS_FOR_CONNECT, None)
 
 
 def _one_in_each_state(shop: int) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import event, update
 
 from portal.db import db, forget_last_id, transaction, utcnow
 from portal.models import Connection, ConnectionState, Delivery, Module
-from portal.services import activity, counting, last_hour, status, upkeep
+from portal.services import activity, counting, events, last_hour, modules, status, upkeep
 from portal.services.counting import Counts
 from portal.services.last_hour import Rates
 from portal.services.outbox import Mode
@@ -109,10 +109,29 @@ def test_today_begins_at_the_merchants_midnight(app: object, zone: str, today: i
 def test_home_counts_todays_events_by_kind(shop: int) -> None:
     with time_machine.travel(utcnow() - timedelta(days=2)):
         stage.record(shop, "before")
-    stage.record(shop, "a", told("b", "b@example.com"), told("c", type="card_opened"))
+    now = utcnow()
+    stage.record(shop, *(told(each, f"{each}@example.com", occurred_at=now) for each in ("ada", "b")))
+    stage.record(shop, told("c", type="card_opened", occurred_at=now))
     home = status.home(shop, utcnow())
     assert [(entry.type, count) for entry, count in home.today] == [("card_opened", 1), ("balance_changed", 2)]
     assert (home.customers, home.customers_more, home.today_more) == (2, False, False)
+
+
+def test_history_that_comes_in_today_is_not_of_today(shop: int) -> None:
+    past = utcnow() - timedelta(days=40)
+    with transaction():
+        events.record(shop, [told("old", occurred_at=past), told("older", occurred_at=past)], history=True)
+    stage.record(shop, told("new", occurred_at=utcnow()))
+    home = status.home(shop, utcnow())
+    assert [(entry.type, count) for entry, count in home.today] == [("balance_changed", 1)]
+
+
+def test_coming_in_is_what_is_to_be_sent(shop: int) -> None:
+    stage.record(shop, "a")
+    with transaction():
+        modules.switch(shop, Module.EVENTS, False, stage.ACTOR)
+    stage.record(shop, "b", "c")
+    assert status.panel(shop, utcnow()).rates.received == 1 / last_hour.RECENT_MINUTES
 
 
 def test_the_oldest_waiting_event_has_an_age(shop: int) -> None:

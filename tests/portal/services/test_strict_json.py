@@ -19,6 +19,11 @@ values = st.recursive(
 )
 
 
+def test_a_byte_order_mark_is_called_what_it_is() -> None:
+    with pytest.raises(MalformedError, match=r"byte order mark. Send UTF-8 without one\."):
+        parse(b"\xef\xbb\xbf{}")
+
+
 @given(value=values, ascii_only=st.booleans(), indent=st.sampled_from([None, 2]))
 def test_what_is_valid_is_read_as_it_was_written(value: Any, ascii_only: bool, indent: int | None) -> None:
     body = json.dumps(value, ensure_ascii=ascii_only, indent=indent).encode()

@@ -38,14 +38,15 @@ def test_how_long_ago(seconds: float, words: str) -> None:
     ("seconds", "words"),
     [
         (None, "\N{EN DASH}"),
-        (0, "0.0 s"),
+        (0, "0 s"),
         (0.84, "0.8 s"),
         (12.4, "12 s"),
         (60, "1 min"),
         (125, "2 min 5 s"),
         (3600, "1 h"),
         (12_000, "3 h 20 min"),
-        (timedelta(seconds=5), "5.0 s"),
+        (0.98, "1 s"),
+        (timedelta(seconds=5), "5 s"),
     ],
 )
 def test_how_long_is_said_as_people_say_it(seconds: float | None, words: str) -> None:

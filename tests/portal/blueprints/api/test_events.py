@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from portal.blueprints.api import routes
 from portal.db import db, transaction, utcnow
 from portal.models import ApiKey, ConnectionState, Customer, Delivery, DeliveryState
-from portal.services import api_keys, connecting, modules, upkeep
+from portal.services import activity, api_keys, connecting, modules, upkeep
 from tests import factories
 from tests.factories import Shop, tell
 from tests.portal.blueprints.api import stage
@@ -151,6 +151,13 @@ def test_a_waiting_event_says_when_it_is_tried_next(app: Flask, client: FlaskCli
     )
     assert _moment(shown["next_attempt_at"]) == due
     assert shown["delivered_at"] is None
+
+
+def test_an_event_that_waits_for_a_reconnect_says_so(app: Flask, client: FlaskClient, connected: Shop) -> None:
+    tell(client, connected, factories.event("a"))
+    factories.change_connection(app, connected, state=ConnectionState.RECONNECT)
+    shown = _delivery(client, connected)
+    assert (shown["reason"], shown["next_attempt_at"]) == (activity.WAITS_FOR_RECONNECT, None)
 
 
 def test_a_delivered_event_says_since_when(app: Flask, client: FlaskClient, connected: Shop) -> None:
