@@ -12,13 +12,15 @@ import os
 import signal
 import socket
 import threading
+import time
 from contextlib import suppress
 from types import FrameType
 from typing import Any
 
 from redis import Redis
 from redis.exceptions import RedisError
-from rq import SimpleWorker
+from rq import Queue, SimpleWorker
+from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from portal import config, create_workshop, queue
@@ -92,16 +94,24 @@ def _stop_on_signals(stopping: threading.Event) -> None:
 
 
 class _Listener(SimpleWorker):
-    """RQ's worker; notes that it was told to stop, which RQ itself forgets when Redis goes away at the same moment."""
+    """RQ's worker; asks its queues in the order of `queue.Shares`.
+
+    It notes that it was told to stop, which RQ itself forgets when Redis goes away at the same moment.
+    """
 
     stopping: threading.Event
+    shares: queue.Shares
 
-    def perform_job(self, *job: Any) -> bool:
+    def perform_job(self, job: Job, of: Queue, *execution: Any) -> bool:
         """A read that a job leaves open would show the next one the database as it was then."""
+        started = time.monotonic()
         try:
-            return super().perform_job(*job)
+            return super().perform_job(job, of, *execution)
         finally:
             db.session.remove()
+            self.shares.note(of.name, time.monotonic() - started)
+            by_name = {each.name: each for each in self.queues}
+            self._ordered_queues = [by_name[name] for name in self.shares.order()]
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         _thread.start_new_thread(self.stopping.set, ())
@@ -111,7 +121,7 @@ class _Listener(SimpleWorker):
 def _listener(name: str, redis: Redis, stopping: threading.Event) -> _Listener:
     queues = [queue.queue(each, redis) for each in queue.QUEUES]
     listener = _Listener(queues, connection=redis, name=name, serializer=JSONSerializer)
-    listener.stopping = stopping
+    listener.stopping, listener.shares = stopping, queue.Shares()
     return listener
 
 

@@ -25,8 +25,11 @@ PROFILES = "profiles"
 UPKEEP = "upkeep"
 CAMPAIGNS = "campaigns"
 IMPORTS = "imports"
-# Workers drain every queue named here, in this order.
-QUEUES = (DELIVERIES, PUSHES, CARDS, PROFILES, UPKEEP, CAMPAIGNS, IMPORTS)
+# Somebody waits for what is on the first three; the others come after them, but never after all of it.
+PROMPT = (DELIVERIES, PUSHES, CARDS)
+PATIENT = (PROFILES, UPKEEP, CAMPAIGNS, IMPORTS)
+# Workers drain every queue named here.
+QUEUES = PROMPT + PATIENT
 
 DRAIN = "portal.jobs.deliveries.drain"
 PUBLISH = "portal.jobs.cards.publish"
@@ -49,6 +52,11 @@ SILENCE_SECONDS = 5.0
 # A ring counts as answered after this long, whatever became of its job.
 RING_MS = 5_000
 JOB_TIMEOUT_SECONDS = 120
+
+# So much more of a worker's time each prompt queue may have had lately before a patient one is asked.
+HEAD_START_SECONDS = 2.0
+# Of a worker's time half is forgotten after so much work.
+HALF_FORGOTTEN_SECONDS = 5.0
 
 _silent_until = 0.0
 _client: Redis | None = None
@@ -105,6 +113,25 @@ def _ring(redis: Redis, merchant_id: int, bell: str) -> None:
 
 def _enqueue(redis: Redis, queue_name: str, job: str, *ids: int) -> None:
     queue(queue_name, redis).enqueue(job, *ids, result_ttl=0, failure_ttl=3600, job_timeout=JOB_TIMEOUT_SECONDS)
+
+
+class Shares:
+    """In which order one worker asks its queues: first those that had the least of its time lately.
+
+    In a fixed order a queue that never runs dry keeps those behind it waiting: pushes that keep coming, the cards that show them.
+    """
+
+    def __init__(self) -> None:
+        self._seconds = dict.fromkeys(QUEUES, 0.0)
+
+    def note(self, name: str, seconds: float) -> None:
+        """A job of this queue's has just taken so long."""
+        for each in QUEUES:
+            self._seconds[each] *= 0.5 ** (seconds / HALF_FORGOTTEN_SECONDS)
+        self._seconds[name] += seconds
+
+    def order(self) -> list[str]:
+        return sorted(QUEUES, key=lambda name: self._seconds[name] + HEAD_START_SECONDS * (name in PATIENT))
 
 
 def client() -> Redis:

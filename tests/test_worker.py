@@ -51,3 +51,19 @@ def test_a_job_sees_what_was_written_since_the_one_before(
             grant_id = elsewhere.submit(in_own_session(disconnect)).result()
         work(queue.UPKEEP, queue.REVOKE, grant_id)
     assert sandbox.requests("/oauth/revoke") == 1
+
+
+def _come_again() -> None:
+    """A job that is due again as soon as it is done, as where pushes keep coming."""
+    for name in (queue.DELIVERIES, queue.PUSHES):
+        if not queue.queue(name, queue.client()).jobs:
+            queue.enqueue(name, f"{__name__}._come_again")
+
+
+def test_work_that_never_ends_keeps_no_other_waiting(app: Flask, settings: Settings) -> None:
+    redis = queue.patient(settings.redis_url)
+    with app.app_context():
+        _come_again()
+        queue.enqueue(queue.CARDS, "builtins.abs", 42)
+        worker._listener("tests", redis, threading.Event()).work(burst=True, logging_level="WARNING", max_jobs=12)
+    assert not queue.queue(queue.CARDS, redis).jobs

@@ -10,8 +10,8 @@ from portal import queue
 from portal.db import transaction, utcnow
 from portal.services import reviewing
 
-# For so long one job goes on; then others of the same queue have their turn.
-TURN_SECONDS = 30.0
+# For so long one job goes on; then other work has its turn.
+TURN_SECONDS = 2.0
 # So many batches the ticker does by itself, where no worker could be told: it has events to deliver.
 ALONE = 10
 

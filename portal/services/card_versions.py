@@ -32,6 +32,9 @@ AT_ONCE = 200
 # So long the next kind of change waits for phones to fetch the last one; a phone that is away gets both in one.
 HOLD = timedelta(seconds=20)
 SECOND = timedelta(seconds=1)
+# Whoever has waited longest comes first. A message is due as if it had waited for so long: it does not come after a hundred thousand
+# cards that are looked at because a rule has changed.
+AHEAD = timedelta(days=1)
 # Points that moved before that are no news: somebody has told of the past.
 NEWS_FOR = timedelta(days=1)
 
@@ -116,10 +119,17 @@ def _number(cards: list[Card], messages: dict[int, list[CardMessage]], now: date
         card.modified_at = max(now.replace(microsecond=0), card.modified_at + SECOND)
         if card.face[NEWS] == MESSAGE_NEWS:
             messages[card.id][0].version, messages[card.id][0].shown_at = version, now
+    said = [card.id for card in cards if card.face[NEWS] == MESSAGE_NEWS]
     ids = [card.id for card in cards]
-    devices = select(Registration.device_id).where(one_of(Registration.card_id, ids))
-    _tell(update(Device).where(Device.id.in_(devices)).values(due_at=now, attempts=0, wakes=0))
+    _wake(ids, now)
+    _wake(said, now - AHEAD)
     _tell(update(GoogleCard).where(one_of(GoogleCard.card_id, ids)).values(due_at=now, attempts=0))
+
+
+def _wake(card_ids: Sequence[int], due_at: datetime) -> None:
+    if card_ids:
+        devices = select(Registration.device_id).where(one_of(Registration.card_id, card_ids))
+        _tell(update(Device).where(Device.id.in_(devices)).values(due_at=due_at, attempts=0, wakes=0))
 
 
 def _tell(statement: object) -> None:

@@ -20,7 +20,7 @@ from portal.db import changed_rows, db, evened, first_id_at, insert_or_update, n
 from portal.models import Card, CardMessage, Customer, GoogleCard, Registration
 from portal.models.card import new_card_token, new_serial
 from portal.services.card_face import faces
-from portal.services.card_versions import take_versions
+from portal.services.card_versions import AHEAD, take_versions
 
 # A burst of changes is one version.
 COALESCE = timedelta(seconds=1)
@@ -126,7 +126,7 @@ def show_messages(merchant_id: int, messages: Sequence[Said]) -> list[int | None
     ]
     if rows:
         insert_rows(CardMessage, rows)
-        due = update(Card).where(one_of(Card.id, sorted(cards.values()))).values(due_at=now)
+        due = update(Card).where(one_of(Card.id, sorted(cards.values()))).values(due_at=now - AHEAD)
         db.session.execute(due, execution_options={"synchronize_session": False})
         on_commit(partial(queue.ring, merchant_id, queue.CARDS))
     return made

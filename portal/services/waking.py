@@ -13,7 +13,7 @@ from sqlalchemy import Select, exists, select, update
 
 from portal.db import changed_rows, db, one_of
 from portal.models import Card, Device, Registration, Wallet
-from portal.services import passkit, wallet_health
+from portal.services import card_versions, passkit, wallet_health
 from portal.wallet import Outcome, Pushed
 
 LEASE = timedelta(minutes=3)
@@ -38,6 +38,12 @@ class Wake:
 
 def merchants_due(now: datetime) -> Sequence[int]:
     return db.session.scalars(select(Device.merchant_id).where(Device.due_at <= now).distinct()).all()
+
+
+def has_message(merchant_id: int, now: datetime) -> bool:
+    """Is a phone to be woken for a message? It does not wait until everybody's cards are up to date."""
+    query = select(Device.id).where(Device.merchant_id == merchant_id, Device.due_at <= now - card_versions.AHEAD)
+    return db.session.scalar(query.limit(1)) is not None
 
 
 def claim(merchant_id: int, pass_type_id: str, now: datetime, limit: int) -> list[Wake]:

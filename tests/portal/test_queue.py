@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,6 +91,36 @@ def test_a_worker_takes_what_was_put_there(redis: Redis) -> None:
     SimpleWorker(queues, connection=redis, serializer=JSONSerializer).work(burst=True, logging_level="WARNING")
     assert not queue.queue(queue.UPKEEP, redis).jobs
     assert not list(redis.scan_iter("rq:job:*")), "a finished job leaves nothing behind"
+
+
+def test_what_had_least_of_a_worker_lately_comes_first_and_what_can_wait_after_what_cannot() -> None:
+    shares = queue.Shares()
+    assert shares.order() == list(queue.QUEUES)
+    shares.note(queue.PUSHES, 0.1)
+    assert shares.order()[:3] == [queue.DELIVERIES, queue.CARDS, queue.PUSHES]
+    shares.note(queue.PROFILES, 2.0)
+    assert shares.order()[:3] == [queue.DELIVERIES, queue.CARDS, queue.PUSHES]
+    assert shares.order()[-1] == queue.PROFILES
+
+
+def test_each_of_them_has_a_share_when_all_are_always_due() -> None:
+    shares, turns = queue.Shares(), Counter[str]()
+    for _ in range(500):
+        name = shares.order()[0]
+        turns[name] += 1
+        shares.note(name, 2.0)
+    assert set(turns) == set(queue.QUEUES)
+    assert min(turns[name] for name in queue.PROMPT) > max(turns[name] for name in queue.PATIENT)
+
+
+def test_the_past_is_forgotten() -> None:
+    shares = queue.Shares()
+    for _ in range(500):
+        shares.note(queue.DELIVERIES, 2.0)
+    shares.note(queue.IMPORTS, 60.0)
+    assert shares.order()[0] == queue.PUSHES
+    assert shares.order()[-1] == queue.IMPORTS
+    assert shares.order().index(queue.DELIVERIES) < shares.order().index(queue.PROFILES)
 
 
 @pytest.mark.parametrize("trouble", [signal.SIGKILL, signal.SIGSTOP], ids=["gone", "stalled"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -9,12 +10,12 @@ import pytest
 import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from portal.db import db, transaction, utcnow
 from portal.jobs import cards as card_jobs
 from portal.models import CardMessage, Customer, Device, Registration
-from portal.services import cards, designing
+from portal.services import card_versions, cards, designing, waking
 from portal.services.apple_cards import balance_field
 from portal.services.card_face import notifying_text
 from portal.services.card_versions import HOLD
@@ -155,6 +156,38 @@ def test_a_message_is_shown_in_a_version_of_its_own(app: Flask, client: FlaskCli
         message = db.session.get(CardMessage, message_id)
         assert message is not None
         assert message.version == with_message.version
+
+
+def test_a_message_comes_before_cards_that_are_looked_at_because_a_rule_has_changed(app: Flask, merchant: Shop) -> None:
+    many = [card_cases.card(app, merchant, f"c{number}@example.com") for number in range(3)]
+    for card in many:
+        card_cases.on_phone(app, card)
+    with app.app_context(), transaction():
+        db.session.execute(update(Customer).where(Customer.id != many[2].customer_id).values(first_name="Ada"))
+        cards.touch_all(merchant.id)
+    card_cases.say(app, many[2], "Hello")
+    with app.app_context():
+        with transaction():
+            assert card_versions.publish(merchant.id, utcnow(), limit=1) == 1
+        assert [card_cases.reload(app, card).version > card.version for card in many] == [False, False, True]
+
+
+def test_a_phone_with_a_message_is_woken_before_the_others(
+    app: Flask, merchant: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = [card_cases.card(app, merchant, f"c{number}@example.com") for number in range(3)]
+    phones = [card_cases.on_phone(app, card) for card in many]
+    with app.app_context():
+        with transaction():
+            db.session.execute(update(Customer).where(Customer.id != many[2].customer_id).values(first_name="Ada"))
+            cards.touch_all(merchant.id)
+        monkeypatch.setattr(card_versions, "AT_ONCE", 1)
+        assert card_jobs._make_versions(merchant.id, time.monotonic() + 60) is False
+        card_cases.say(app, many[2], "Hello")
+        assert card_jobs._make_versions(merchant.id, time.monotonic() + 60) is True, "it is woken first"
+        with transaction():
+            (wake,) = waking.claim(merchant.id, "pass.com.example.loyalty", utcnow(), 1)
+    assert wake.device_id == phones[2]
 
 
 def test_a_phone_that_stays_away_holds_nothing_up_for_long(app: Flask, client: FlaskClient, merchant: Shop) -> None:
