@@ -102,13 +102,17 @@ def erase(customer_id: int) -> ResponseReturnValue:
 @owner_required
 def erase_now(customer_id: int) -> ResponseReturnValue:
     """Whoever is erased is named neither in the answer nor in the audit log."""
-    found_id = directory.find(merchant_id(), customer_id).id
 
     def write() -> bool:
         with transaction():
-            return erasing.erase(merchant_id(), found_id, member_id())
+            return erasing.erase(merchant_id(), directory.find(merchant_id(), customer_id).id, member_id())
 
-    told = " Klaviyo is told to erase the profile there too." if repeat(write) else ""
+    try:
+        told = " Klaviyo is told to erase the profile there too." if repeat(write) else ""
+    except NotFoundError:
+        if not erasing.was_erased(merchant_id(), customer_id):
+            raise
+        return to_page(url_for("customers.index"), Feedback("This customer was erased already. Nothing is left to do."))
     return to_page(url_for("customers.index"), Feedback(f"The customer is erased.{told}"))
 
 

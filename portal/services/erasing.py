@@ -31,12 +31,15 @@ from portal.models import (
     SegmentChange,
     SegmentMember,
 )
+from portal.models.customer import ID_PREFIX
 from portal.services import auditing, connecting, delivering, forgotten
 from portal.services.events import id_hash
 from portal.services.outbox import JITTER, RETRY_AFTER
 from portal.services.recording import DERIVED
 
 LEASE = timedelta(minutes=2)
+# In the audit log.
+ERASED = "customer erased"
 NOT_ALLOWED = "Klaviyo does not let this connection erase profiles. Connect Klaviyo once more and allow all of it."
 
 
@@ -57,8 +60,13 @@ def erase(merchant_id: int, customer_id: int, actor: str) -> bool:
     db.session.expunge(customer)
     # Events, deliveries, the ledger and all the rest hang on the row, and go with it.
     db.session.execute(delete(Customer).where(Customer.id == customer_id).execution_options(synchronize_session=False))
-    auditing.record(merchant_id, actor, "customer erased", public_id)
+    auditing.record(merchant_id, actor, ERASED, public_id)
     return told
+
+
+def was_erased(merchant_id: int, customer_id: int) -> bool:
+    """Whether there was such a customer of this merchant's, who is erased."""
+    return auditing.knows(merchant_id, ERASED, f"{ID_PREFIX}{customer_id}")
 
 
 def _keep_hashes(customer: Customer) -> None:

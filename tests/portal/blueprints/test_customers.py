@@ -212,7 +212,19 @@ def test_an_owner_erases_a_customer_after_reading_what_goes(app: Flask, owner: F
     assert "ada@example.com" not in shown
     assert _audit(app) == ("customer erased", f"cus_{customer.id}")
     assert owner.get(f"/customers/{customer.id}").status_code == 404
-    assert pages.post(owner, path).status_code == 404
+
+
+def test_a_second_press_on_erase_says_that_it_is_done(app: Flask, owner: FlaskClient, merchant: Shop) -> None:
+    customer = _customer(app, merchant, email="ada@example.com")
+    path = f"/customers/{customer.id}/erase"
+    pages.post(owner, path)
+    owner.get("/customers")
+    assert pages.post(owner, path).location == "/customers"
+    assert "This customer was erased already." in owner.get("/customers").text
+    assert _audit(app) == ("customer erased", f"cus_{customer.id}")
+    assert pages.post(owner, f"/customers/{customer.id + 1}/erase").status_code == 404
+    stranger, _ = pages.log_in_stranger(app)
+    assert pages.post(stranger, path).status_code == 404
 
 
 def test_erasing_says_where_klaviyo_is_not_told(app: Flask, owner: FlaskClient, merchant: Shop) -> None:
