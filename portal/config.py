@@ -82,7 +82,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         public_url=_text(env, "PORTAL_PUBLIC_URL", f"http://127.0.0.1:{_whole(env, 'PORTAL_PORT', 8000)}").rstrip("/"),
         data_dir=data_dir,
         database_url=_database_url(env, data_dir),
-        redis_url=_text(env, "PORTAL_REDIS_URL", Settings.redis_url),
+        redis_url=_redis_url(env),
         secret_key=_text(env, "PORTAL_SECRET_KEY", DEVELOPMENT_SECRET),
         secret_key_fallbacks=_list(env, "PORTAL_SECRET_KEY_FALLBACKS"),
         encryption_keys=_list(env, "PORTAL_ENCRYPTION_KEYS") or (DEVELOPMENT_KEY,),
@@ -201,11 +201,23 @@ def _database_url(env: Mapping[str, str], data_dir: Path) -> str:
             text = "postgresql+psycopg://" + text.removeprefix(scheme)
     if not text.startswith(("sqlite:///", "postgresql+psycopg://")):
         raise SettingsError("PORTAL_DATABASE_URL must begin with sqlite:/// or postgresql://.")
-    try:
-        _ = urlsplit(text).port
-    except ValueError as error:
-        raise SettingsError("PORTAL_DATABASE_URL must have a number for its port, such as :5432.") from error
+    _check_port("PORTAL_DATABASE_URL", text, 5432)
     return text
+
+
+def _redis_url(env: Mapping[str, str]) -> str:
+    text = _text(env, "PORTAL_REDIS_URL", Settings.redis_url)
+    if not text.startswith(("redis://", "rediss://", "unix://")):
+        raise SettingsError("PORTAL_REDIS_URL must begin with redis://, rediss:// or unix://.")
+    _check_port("PORTAL_REDIS_URL", text, 6379)
+    return text
+
+
+def _check_port(name: str, url: str, usual: int) -> None:
+    try:
+        _ = urlsplit(url).port
+    except ValueError as error:
+        raise SettingsError(f"{name} must have a number for its port, such as :{usual}.") from error
 
 
 _current: Settings | None = None

@@ -34,7 +34,9 @@
     if (seconds < 60) return Math.floor(seconds) + " s";
     if (seconds < 3600) return Math.floor(seconds / 60) + " min";
     if (seconds < 172800) return Math.floor(seconds / 3600) + " h";
-    return Math.floor(seconds / 86400) + " days";
+    var days = Math.floor(seconds / 86400);
+    if (days < 60) return days + " days";
+    return days < 730 ? Math.floor(days / 30) + " months" : Math.floor(days / 365) + " years";
   }
 
   function ago(iso) {

@@ -231,7 +231,10 @@ def _rough(seconds: float) -> str:
         return f"{int(seconds // MINUTE)} min"
     if seconds < 2 * DAY:
         return f"{int(seconds // HOUR)} h"
-    return f"{int(seconds // DAY)} days"
+    days = int(seconds // DAY)
+    if days < 60:
+        return f"{days} days"
+    return f"{days // 30} months" if days < 730 else f"{days // 365} years"
 
 
 def duration(seconds: float | timedelta | None) -> str:
