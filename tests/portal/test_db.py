@@ -10,12 +10,13 @@ from importlib import import_module
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal.config import Settings
 from portal.db import db, first_id_at, in_own_session, new_id, new_ids, on_commit, transaction, utcnow
-from portal.models import Heartbeat, Merchant
+from portal.models import Customer, Heartbeat, Merchant
+from portal.services import accounts
 from tests.servers import Postgres
 
 
@@ -152,6 +153,20 @@ def test_foreign_keys_are_kept_on_both_databases(app: Flask) -> None:
         db.session.add(ApiKey(merchant_id=999, name="a", prefix="p", secret_hash="h"))
     with app.app_context():
         assert db.session.scalar(select(func.count()).select_from(Merchant)) == 0
+
+
+def test_a_row_of_a_small_table_is_found_by_its_index(app: Flask) -> None:
+    """As foreign keys look it up: PostgreSQL keeps their plan while the table grows."""
+    with app.app_context():
+        with transaction():
+            shop = accounts.create_merchant("Nordic Coffee", slug="nordic", timezone="UTC").id
+        with transaction():
+            db.session.add_all(Customer(merchant_id=shop, email=f"{number}@example.com") for number in range(150))
+        with transaction():
+            db.session.execute(text("ANALYZE"))
+        explain = "EXPLAIN QUERY PLAN" if db.engine.dialect.name == "sqlite" else "EXPLAIN"
+        plan = str(db.session.execute(text(f"{explain} SELECT 1 FROM customers WHERE id = 1")).all())
+    assert "pk_customers" in plan or "PRIMARY KEY" in plan
 
 
 # --- ids -----------------------------------------------------------------------------------------
