@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 from portal import queue
 from tests.sources import MODULES, PORTAL, ROOT, Module
@@ -92,6 +93,19 @@ def test_a_worker_loads_nothing_that_answers_requests() -> None:
     ).stdout.split()
     assert "portal.jobs.deliveries" in loaded
     assert not {"portal.site", "portal.blueprints", "portal.web", "flask_wtf"} & set(loaded)
+
+
+def test_a_process_loads_neither_the_driver_of_another_database_nor_what_only_connecting_needs(tmp_path: Path) -> None:
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import sys, worker, wsgi; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env={"PORTAL_DATA_DIR": str(tmp_path), "PORTAL_DATABASE_URL": f"sqlite:///{tmp_path}/portal.sqlite3"},
+    ).stdout.split()
+    assert {"sqlalchemy", "portal.bulk", "portal.klaviyo.oauth"} <= set(loaded)
+    assert not {"psycopg", "authlib"} & set(loaded)
 
 
 def test_only_the_settings_read_the_environment() -> None:
