@@ -17,7 +17,8 @@ def memory(database: str, events: int = 60_000) -> None:
     bare = float(subprocess.run([sys.executable, "-c", BARE], capture_output=True, text=True, check=True).stdout)
     with running(database, limits=False) as stack:
         stack.start_delivering()
-        time.sleep(5)
+        stack.importing.start()
+        _settle(stack)
         rest = stack.memory()
         most = _most(stack, events)
     for name, megabytes in rest.items():
@@ -25,6 +26,17 @@ def memory(database: str, events: int = 60_000) -> None:
         print(
             f"memory, {name}, {database}: {megabytes:.0f} MB at rest, {peak:.0f} MB under load; {peak / bare:.1f} times bare Flask"
         )
+
+
+def _settle(stack: Stack) -> None:
+    """Return when each process has said that it is alive, and has had time for what it does at first."""
+    started, alive = len(stack.delivering) + 1, "SELECT count(*) FROM heartbeats"
+    deadline = time.monotonic() + 120
+    while stack.rows(alive)[0][0] < started:
+        if time.monotonic() > deadline:
+            raise TimeoutError("Not every process has said within two minutes that it is alive; see their logs.")
+        time.sleep(1)
+    time.sleep(5)
 
 
 def _most(stack: Stack, events: int) -> dict[str, float]:
