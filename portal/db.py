@@ -17,7 +17,6 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar, cast
 
-import psycopg
 from flask import current_app
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
@@ -303,12 +302,15 @@ def _ask_whether_it_lives(connection: Any, record: ConnectionPoolEntry, _taken: 
     left_at = record.info.get("left_at")
     if left_at is None or time.monotonic() - left_at < ASKED_AFTER_SECONDS:
         return
-    if isinstance(connection, psycopg.Connection):
-        try:
-            connection.execute("SELECT 1")
-            connection.rollback()
-        except psycopg.Error as error:
-            raise DisconnectionError from error  # the pool takes another one
+    if isinstance(connection, sqlite3.Connection):
+        return
+    import psycopg  # loaded already where there is such a connection; 9 MB where there is none
+
+    try:
+        connection.execute("SELECT 1")
+        connection.rollback()
+    except psycopg.Error as error:
+        raise DisconnectionError from error  # the pool takes another one
 
 
 # Kilobytes of the database that each connection to SQLite keeps; twice as much saved a batch no time.
