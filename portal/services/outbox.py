@@ -319,7 +319,9 @@ def has_waiting(merchant_id: int, number: int) -> bool:
 
 def is_due(merchant_id: int, now: datetime) -> bool:
     """Whether a claim would find something now."""
+    if mode_for(merchant_id, now) is None:
+        return False
     connection = db.session.scalar(
         select(Connection).where(Connection.merchant_id == merchant_id).execution_options(populate_existing=True)
     )
-    return connection is not None and may_send(connection, now) and mode_for(merchant_id, now) is not None
+    return connection is not None and may_send(connection, now)

@@ -71,12 +71,13 @@ def settle(
 
 
 def _settle_taken(batch: Batch, updates: Sequence[Update], answer: Answer, now: datetime) -> None:
-    profiles.remember(batch.merchant_id, updates[-1].customer_id, updates[-1].properties, now)
+    if updates[-1] is batch.updates[-1]:  # one example of a batch is enough
+        profiles.remember(batch.merchant_id, updates[-1].customer_id, updates[-1].properties, now)
     if batch.mode is Mode.SINGLE:
         profile = wire.read_profile(answer.json())
         if profile is not None:
             identity.learn(updates[0].customer_id, profile, now)
-        sweeps.count(batch.merchant_id, profile_outbox.confirm(batch, updates, now))
+        sweeps.count(batch.merchant_id, profile_outbox.confirm(batch, updates[0], now))
         return
     job = wire.read_job(answer.json())
     if job is None:

@@ -111,6 +111,15 @@ def test_a_change_that_is_taken_back_in_time_is_not_sent(app: Flask, sandbox: Sa
     assert sandbox.requests(wire.PATH) == before
 
 
+def test_ten_go_one_by_one_and_eleven_in_bulk(app: Flask, sandbox: Sandbox, shop: Shop) -> None:
+    know_many(app, shop, 10)
+    turn(app, shop)
+    assert (sandbox.requests(wire.PATH), sandbox.requests(wire.BULK_PATH)) == (10, 0)
+    know_many(app, shop, 11, "d")
+    turn(app, shop)
+    assert (sandbox.requests(wire.PATH), sandbox.requests(wire.BULK_PATH)) == (10, 1)
+
+
 def test_a_backlog_goes_in_bulk_and_is_settled_when_klaviyo_is_done(app: Flask, sandbox: Sandbox, shop: Shop) -> None:
     sandbox.set(import_step_seconds=3600)
     know_many(app, shop, 300)
