@@ -324,12 +324,11 @@ def cache_little() -> None:
 
 @event.listens_for(Engine, "connect")
 def _set_up(connection: Any, _record: Any) -> None:
-    if isinstance(connection, psycopg.Connection):
+    if not isinstance(connection, sqlite3.Connection):
         # What is asked for is in memory. Otherwise PostgreSQL reads a table of a few pages as a whole, and goes on to do so for its
         # foreign keys, whose plans it keeps, while a young shop's table grows to thousands.
         connection.execute("SET random_page_cost = 1.1")
         connection.commit()
-    if not isinstance(connection, sqlite3.Connection):
         return
     connection.isolation_level = None  # we say BEGIN ourselves, below
     for pragma in (
