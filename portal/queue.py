@@ -53,10 +53,8 @@ SILENCE_SECONDS = 5.0
 RING_MS = 5_000
 JOB_TIMEOUT_SECONDS = 120
 
-# So much more of a worker's time each prompt queue may have had lately before a patient one is asked.
-HEAD_START_SECONDS = 2.0
-# Of a worker's time half is forgotten after so much work.
-HALF_FORGOTTEN_SECONDS = 5.0
+# After so much of a worker's time for the prompt queues a patient one comes first, once.
+PATIENCE_SECONDS = 10.0
 
 _silent_until = 0.0
 _client: Redis | None = None
@@ -116,22 +114,26 @@ def _enqueue(redis: Redis, queue_name: str, job: str, *ids: int) -> None:
 
 
 class Shares:
-    """In which order one worker asks its queues: first those that had the least of its time lately.
+    """In which order one worker asks its queues: the prompt ones in turn, the patient ones after them, but not after all of it.
 
     In a fixed order a queue that never runs dry keeps those behind it waiting: pushes that keep coming, the cards that show them.
     """
 
     def __init__(self) -> None:
-        self._seconds = dict.fromkeys(QUEUES, 0.0)
+        self._prompt, self._patient = list(PROMPT), list(PATIENT)
+        self._waited = 0.0
 
     def note(self, name: str, seconds: float) -> None:
         """A job of this queue's has just taken so long."""
-        for each in QUEUES:
-            self._seconds[each] *= 0.5 ** (seconds / HALF_FORGOTTEN_SECONDS)
-        self._seconds[name] += seconds
+        among = self._prompt if name in PROMPT else self._patient
+        among.remove(name)
+        among.append(name)
+        self._waited = self._waited + seconds if name in PROMPT else 0.0
 
     def order(self) -> list[str]:
-        return sorted(QUEUES, key=lambda name: self._seconds[name] + HEAD_START_SECONDS * (name in PATIENT))
+        if self._waited < PATIENCE_SECONDS:
+            return self._prompt + self._patient
+        return self._patient + self._prompt
 
 
 def client() -> Redis:
