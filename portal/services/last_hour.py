@@ -53,10 +53,12 @@ def minutes(merchant_id: int, now: datetime) -> list[Minute]:
 
 def rates(merchant_id: int, hour: Sequence[Minute], now: datetime) -> Rates:
     recent = hour[-RECENT_MINUTES:]
+    # The last one has only begun: counted as a whole it would look as if less is delivered than comes in.
+    passed = (now - recent[0].at).total_seconds() / 60
     return Rates(
         received=_received(merchant_id, now),
-        delivered=sum(minute.delivered for minute in recent) / RECENT_MINUTES,
-        failed=sum(minute.failed for minute in recent) / RECENT_MINUTES,
+        delivered=sum(minute.delivered for minute in recent) / passed,
+        failed=sum(minute.failed for minute in recent) / passed,
     )
 
 

@@ -54,10 +54,13 @@ def test_the_panel_counts_what_waits_failed_and_was_delivered(shop: int) -> None
     batch = stage.must_claim(shop)
     stage.settle(batch, answer(202), first=2)
     stage.settle(stage.Batch(shop, batch.lease, Mode.SINGLE, batch.parcels[2:3]), answer(400, '{"errors": []}'))
-    panel = status.panel(shop, utcnow())
+    now = utcnow()
+    panel = status.panel(shop, now)
     assert (panel.waiting, panel.waiting_more, panel.failed, panel.failed_more) == (2, False, 1, False)
     assert (panel.delivered_today, panel.minutes[-1].delivered, panel.minutes[-1].failed) == (2, 2, 1)
-    assert (panel.rates, panel.running, panel.events_on) == (Rates(5 / 5, 2 / 5, 1 / 5), True, True)
+    passed = 4 + (now.second + now.microsecond / 1e6) / 60
+    assert panel.rates == Rates(5 / 5, pytest.approx(2 / passed), pytest.approx(1 / passed))
+    assert (panel.running, panel.events_on) == (True, True)
     assert panel.lag_p50 is not None
     assert panel.lag_p95 is not None
     assert 0 < panel.lag_p50 <= panel.lag_p95 <= 5
@@ -115,6 +118,13 @@ def test_home_counts_todays_events_by_kind(shop: int) -> None:
     home = status.home(shop, utcnow())
     assert [(entry.type, count) for entry, count in home.today] == [("card_opened", 1), ("balance_changed", 2)]
     assert (home.customers, home.customers_more, home.today_more) == (2, False, False)
+
+
+def test_a_minute_that_has_only_begun_does_not_lower_the_rates(lone: int) -> None:
+    for ago, delivered in enumerate((5, 10, 10, 10, 10, 70)):
+        _count(lone, NOON - timedelta(minutes=ago), delivered=delivered, failed=delivered // 5)
+    rates = status.panel(lone, NOON).rates
+    assert (rates.delivered, rates.failed) == (10, 2)
 
 
 def test_history_that_comes_in_today_is_not_of_today(shop: int) -> None:
