@@ -18,6 +18,7 @@ from portal.db import db, insert_or_update, one_of
 from portal.klaviyo.profiles import Profile
 from portal.models import Connection, Customer, Merchant, ProfileSweep, ProfileSync, Programme
 from portal.services import profile_outbox
+from portal.services.example_events import EMAIL as EXAMPLE
 from portal.services.profile_contract import NAMES
 
 AT_ONCE = 10_000
@@ -104,9 +105,9 @@ def begin(merchant_id: int, seen: Sequence[Profile] | None, now: datetime) -> bo
     last.afresh = another or unfinished
     last.total = total
     if seen is not None:
-        last.found_before = json.dumps(
-            [name for name in NAMES if any(name in (each.properties or {}) for each in seen)]
-        )
+        # The example profile may be there already; it is ours.
+        theirs = [each.properties or {} for each in seen if each.email != EXAMPLE]
+        last.found_before = json.dumps([name for name in NAMES if any(name in each for each in theirs)])
     db.session.flush()
     return True
 

@@ -9,7 +9,7 @@ from sqlalchemy import delete, update
 from portal.db import db, transaction, utcnow
 from portal.klaviyo import profiles as wire
 from portal.models import Delivery, ProfileSweep, ProfileSync, Programme
-from portal.services import profile_outbox, sweeps
+from portal.services import example_events, profile_outbox, sweeps
 from portal.services.profile_contract import NAMES, PREFIX
 from tests import factories
 from tests.factories import Shop
@@ -34,7 +34,10 @@ def test_the_first_switch_on_looks_at_everybody_and_says_how_far_it_is(
     know_many(app, merchant, 120)
     with app.app_context(), transaction():
         db.session.execute(delete(ProfileSync))
-    sandbox.plant_profiles({"email": "old@example.com", "properties": {f"{PREFIX}tier": "Blue"}})
+    sandbox.plant_profiles(
+        {"email": "old@example.com", "properties": {f"{PREFIX}tier": "Blue"}},
+        {"email": example_events.EMAIL, "properties": example_events.PROPERTIES},
+    )
     sandbox.set(import_step_seconds=3600)
     factories.connect(app, sandbox, merchant)
     factories.switch(app, merchant)
