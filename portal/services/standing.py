@@ -106,7 +106,8 @@ def follow_tier(
             tier_entered_at=moment if after else None,
             tier_expires_at=_expiry(after, moment),
         )
-    elif standing.tier_expires_at is not None and standing.tier_expires_at <= moment:
+    elif _is_over(standing, moment) or (standing.tier_expires_at is None) != (_expiry(after, moment) is None):
+        # Also where the tier has got months, or has none any more, since the customer entered it.
         standing.change(tier_expires_at=_expiry(after, moment))
     review_at = _review(rules, standing, earnings, moment)
     if review_at != standing.tier_review_at:
@@ -127,10 +128,12 @@ def _may_change(
         return True
     if rules.loss is TierLoss.AT_ONCE:
         # A tier that is valid for a time is kept for that time.
-        return standing.tier_expires_at is None or standing.tier_expires_at <= moment
-    if rules.loss is TierLoss.AT_EXPIRY:
-        return standing.tier_expires_at is not None and standing.tier_expires_at <= moment
-    return False
+        return not before.valid_months or standing.tier_expires_at is None or _is_over(standing, moment)
+    return rules.loss is TierLoss.AT_EXPIRY and bool(before.valid_months) and _is_over(standing, moment)
+
+
+def _is_over(standing: Standing, moment: datetime) -> bool:
+    return standing.tier_expires_at is not None and standing.tier_expires_at <= moment
 
 
 def _expiry(tier: TierRule | None, moment: datetime) -> datetime | None:

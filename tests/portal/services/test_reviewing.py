@@ -105,6 +105,29 @@ def test_a_tier_that_expires_is_lost_on_that_day_without_any_event(shop: int) ->
         assert (tier_of(customer), events_of(customer, *MOVED)) == ("Bronze", ["tier_upgraded", "tier_downgraded"])
 
 
+def test_a_tier_that_gets_months_ends_for_those_who_are_in_it_already_and_without_months_no_more(shop: int) -> None:
+    set_tiers(shop, THREE, basis=TierBasis.EARNED_12_MONTHS, loss=TierLoss.AT_EXPIRY)
+    with time_machine.travel(datetime(2025, 1, 15, 12, tzinfo=UTC), tick=False):
+        customer = customer_with(shop, 300)
+        assert customer.tier_expires_at is None
+    with time_machine.travel(datetime(2025, 9, 1, 12, tzinfo=UTC), tick=False):
+        set_tiers(shop, THREE, basis=TierBasis.EARNED_12_MONTHS, loss=TierLoss.AT_EXPIRY, valid_months=6)
+        review(shop)
+        assert _ends(customer) == datetime(2026, 3, 1, 12, tzinfo=UTC)
+        set_tiers(shop, THREE, basis=TierBasis.EARNED_12_MONTHS, loss=TierLoss.AT_EXPIRY)
+        review(shop)
+        assert _ends(customer) is None
+        set_tiers(shop, THREE, basis=TierBasis.EARNED_12_MONTHS, loss=TierLoss.AT_EXPIRY, valid_months=6)
+        review(shop)
+    with time_machine.travel(datetime(2026, 3, 1, 12, 5, tzinfo=UTC), tick=False):
+        reviews.review(shop)
+        assert tier_of(customer) == "Bronze"
+
+
+def _ends(customer: Customer) -> datetime | None:
+    return db.session.scalar(select(Customer.tier_expires_at).where(Customer.id == customer.id))
+
+
 def test_the_way_to_the_next_tier_grows_by_time_alone_and_only_then_is_told(shop: int) -> None:
     set_tiers(shop, THREE, basis=TierBasis.EARNED_12_MONTHS, loss=TierLoss.NEVER)
     with time_machine.travel(datetime(2025, 1, 15, 12, tzinfo=UTC), tick=False):
@@ -163,17 +186,20 @@ def _populate(shop: int) -> None:
         last.tier_expires_at = None
 
 
-RULES = [(basis, TierLoss.AT_ONCE) for basis in TierBasis] + [
-    (TierBasis.EARNED_EVER, TierLoss.AT_EXPIRY),
-    (TierBasis.BALANCE, TierLoss.AT_EXPIRY),
-    (TierBasis.BALANCE, TierLoss.NEVER),
+RULES = [(basis, TierLoss.AT_ONCE, None) for basis in TierBasis] + [
+    (TierBasis.EARNED_EVER, TierLoss.AT_EXPIRY, 12),
+    (TierBasis.BALANCE, TierLoss.AT_EXPIRY, 12),
+    (TierBasis.BALANCE, TierLoss.AT_EXPIRY, None),
+    (TierBasis.BALANCE, TierLoss.AT_ONCE, 12),
+    (TierBasis.BALANCE, TierLoss.NEVER, None),
 ]
 
 
-@pytest.mark.parametrize(("basis", "loss"), RULES)
-def test_what_is_foreseen_is_what_happens(shop: int, basis: TierBasis, loss: TierLoss) -> None:
+@pytest.mark.parametrize(("basis", "loss", "months"), RULES)
+def test_what_is_foreseen_is_what_happens(shop: int, basis: TierBasis, loss: TierLoss, months: int | None) -> None:
     _populate(shop)
-    wanted = plan(shop, {"Bronze": 0, "Silver": 280, "Platinum": 3000}, basis=basis, loss=loss)
+    tiers = {"Bronze": 0, "Silver": 280, "Platinum": 3000}
+    wanted = plan(shop, tiers, basis=basis, loss=loss, valid_months=months)
     foreseen = moving.foresee(shop, wanted.rules(current_rules(shop)), utcnow())
     with transaction():
         programme.save_tiers(shop, wanted, programme.programme_of(shop).version)
