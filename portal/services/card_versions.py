@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import joinedload
 
-from portal.db import db, insert_or_update, one_of
+from portal.db import db, first_id_at, insert_or_update, one_of
 from portal.models import Card, CardMessage, CardSequence, Device, GoogleCard, Registration
 from portal.services import ledger
 from portal.services.card_face import (
@@ -35,8 +35,10 @@ SECOND = timedelta(seconds=1)
 # Whoever has waited longest comes first. A message is due as if it had waited for so long: it does not come after a hundred thousand
 # cards that are looked at because a rule has changed.
 AHEAD = timedelta(days=1)
-# Points that moved before that are no news: somebody has told of the past.
+# Points that moved before that are no news: somebody has told of the past. Nor are those that the last version shows.
 NEWS_FOR = timedelta(days=1)
+# What was entered so long before a version may have been committed too late for it.
+OVERLAP = timedelta(minutes=1)
 
 
 def take_versions(count: int) -> int:
@@ -105,9 +107,9 @@ def _renew(card: Card, standing: Face, messages: list[CardMessage], behind: bool
 
 def _hush(cards: list[Card], now: datetime) -> None:
     """Nobody is told of their balance today because a file brings in the purchases of last year."""
-    moved_at = ledger.latest_changes([card.customer_id for card in cards])
+    latest = ledger.latest_entries([card.customer_id for card in cards], now - NEWS_FOR)
     for card in cards:
-        if card.customer_id in moved_at and moved_at[card.customer_id] < now - NEWS_FOR:
+        if latest.get(card.customer_id, 0) < first_id_at(card.modified_at - OVERLAP):
             card.face = hushed(card.face)
 
 

@@ -78,6 +78,15 @@ def latest_changes(customer_ids: Collection[int]) -> dict[int, datetime]:
     return {row[0]: row[1] for row in rows}
 
 
+def latest_entries(customer_ids: Collection[int], since: datetime) -> dict[int, int]:
+    """The id of what was entered last for each, of points that moved since then."""
+    query = select(_CHANGES.c.customer_id, func.max(_CHANGES.c.id)).where(
+        one_of(_CHANGES.c.customer_id, customer_ids), _CHANGES.c.occurred_at >= since
+    )
+    rows: Sequence[Any] = run(query.group_by(_CHANGES.c.customer_id)).all() if customer_ids else ()
+    return {row[0]: row[1] for row in rows}
+
+
 def save(standings: Iterable[Standing]) -> None:
     """Write those that have changed."""
     rows = [{"id": standing.customer_id, **standing.state()} for standing in standings if standing.changed]

@@ -98,6 +98,24 @@ def test_phones_show_points_of_long_ago_and_do_not_notify_of_them(
         assert balance_field(design, after.face).change_message
 
 
+def test_phones_do_not_notify_of_long_ago_a_second_time_of_the_points_of_today(
+    app: Flask, client: FlaskClient, merchant: Shop
+) -> None:
+    card, later = card_cases.card(app, merchant), utcnow() + timedelta(minutes=2)
+    _points(client, merchant, 1, "today")
+    card_cases.publish(app, merchant, later)
+    shown = card_cases.reload(app, card)
+    past = factories.event("past", properties={"change": 7}, occurred_at=(utcnow() - timedelta(days=400)).isoformat())
+    assert factories.tell(client, merchant, past).status_code == 202
+    card_cases.publish(app, merchant, later + timedelta(minutes=2))
+    after = card_cases.reload(app, card)
+    assert (shown.face["balance"], after.face["balance"]) == (1, 8)
+    with app.app_context():
+        design = designing.newest(merchant.id)
+        assert balance_field(design, shown.face).change_message
+        assert balance_field(design, after.face).change_message is None
+
+
 def test_what_changes_nothing_on_the_card_makes_no_version(app: Flask, client: FlaskClient, merchant: Shop) -> None:
     card = card_cases.card(app, merchant)
     with app.app_context(), transaction():
