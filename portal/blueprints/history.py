@@ -9,12 +9,14 @@ from contextlib import closing
 
 from flask import Blueprint, Response, render_template, request, stream_with_context, url_for
 from flask.typing import ResponseReturnValue
+from werkzeug.datastructures import FileStorage
 
 from portal import uploads
+from portal.blueprints import integrations
 from portal.db import transaction
-from portal.errors import InvalidError
+from portal.errors import InvalidError, PortalError
 from portal.models import HistoryImport
-from portal.services import history_problems, imports
+from portal.services import connecting, history_problems, imports
 from portal.services.history_files import MOST_BYTES
 from portal.web import (
     Feedback,
@@ -48,12 +50,20 @@ def progress(import_id: int) -> ResponseReturnValue:
 @login_required
 @takes_file(MOST_BYTES + 1_000_000)
 def upload() -> ResponseReturnValue:
-    file = request.files.get("file")
+    try:
+        work = _receive(request.files.get("file"))
+    except PortalError as error:
+        if error.field != "file" or not connecting.is_in_use(merchant_id()):
+            raise
+        return integrations.show_history(refused=error.message), error.status
+    return to_page(url_for("history.show", import_id=work.id))
+
+
+def _receive(file: FileStorage | None) -> HistoryImport:
     if file is None or not file.filename:
         raise InvalidError("Choose a file first.", field="file")
     with closing(file):
-        work = uploads.receive(merchant_id(), file.stream, file.filename, member_id())
-    return to_page(url_for("history.show", import_id=work.id))
+        return uploads.receive(merchant_id(), file.stream, file.filename, member_id())
 
 
 @bp.post("/unsent")

@@ -10,7 +10,6 @@ from flask.typing import ResponseReturnValue
 
 from portal import beats
 from portal.db import transaction
-from portal.models import ConnectionState
 from portal.services import connecting, example_events
 from portal.web import Feedback, contexts, login_required, member_id, merchant_id, owner_required, to_page
 
@@ -84,7 +83,14 @@ def identity() -> ResponseReturnValue:
 def history() -> ResponseReturnValue:
     if not _in_use():
         return redirect(url_for("integrations.klaviyo"), 303)
-    return render_template("integrations/history.html", **contexts.klaviyo(), **contexts.history_list())
+    return show_history()
+
+
+def show_history(refused: str = "") -> str:
+    """`refused` is what is wrong with a file that was just handed in."""
+    return render_template(
+        "integrations/history.html", refused=refused, **contexts.klaviyo(), **contexts.history_list()
+    )
 
 
 @bp.get("/klaviyo/disconnect")
@@ -107,6 +113,4 @@ def disconnect_now() -> ResponseReturnValue:
 
 
 def _in_use() -> bool:
-    """There is a connection, though Klaviyo may have stopped taking it."""
-    connection = connecting.connection_of(merchant_id())
-    return connection is not None and connection.state != ConnectionState.DISCONNECTED
+    return connecting.is_in_use(merchant_id())

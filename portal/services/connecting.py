@@ -230,6 +230,12 @@ def disconnect(merchant_id: int, actor: str) -> None:
     auditing.record(merchant_id, actor, "Klaviyo disconnected", connection.account_name)
 
 
+def is_in_use(merchant_id: int) -> bool:
+    """There is a connection, though Klaviyo may have stopped taking it."""
+    connection = connection_of(merchant_id)
+    return connection is not None and connection.state != ConnectionState.DISCONNECTED
+
+
 def wizard_step(connection: Connection | None, switches: dict[Module, datetime | None]) -> int:
     """1 open integrations, 2 authorize, 3 enable modules: derived, so that reload, back and a second tab agree."""
     if connection is None or connection.state == ConnectionState.DISCONNECTED:

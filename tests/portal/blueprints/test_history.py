@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+import re
 
 from flask import Flask
 from flask.testing import FlaskClient
 
 from portal.db import db, transaction
 from portal.models import ImportProblem
+from portal.services import modules
 from tests import factories
-from tests.factories import Shop
+from tests.factories import ACTOR, Shop
 from tests.portal.blueprints.pages import HTMX, KLAVIYO, hx_post, log_in_stranger, post, token
 from tests.portal.jobs import history
 from tests.portal.jobs.history import CSV
@@ -113,7 +115,21 @@ def test_a_form_without_a_file_and_a_file_of_no_use_are_answered_in_words(owner:
     workbook = {"csrf_token": csrf, "file": (io.BytesIO(b"PK\x03\x04"), "past.xlsx")}
     answer = owner.post("/history/file", data=workbook)
     assert answer.status_code == 422
-    assert "save the sheet as CSV UTF-8" in answer.text
+    # Beside the field on the page where the file was chosen, so that another one can be.
+    assert re.search(r'id="file-error".*save the sheet as CSV UTF-8', answer.text)
+    assert "Check this file" in answer.text
+
+
+def test_what_is_recorded_and_not_sent_is_explained(app: Flask, owner: FlaskClient, connected: Shop) -> None:
+    explained = "Not every event went to Klaviyo"
+    with app.app_context(), transaction():
+        modules.choose(connected.id, "balance_changed", False, ACTOR)
+    address = _upload(owner)
+    history.work_on(app, _id(address))
+    owner.post(f"{address}/start", data={"csrf_token": token(owner)})
+    assert explained not in owner.get(address).text
+    history.work_on(app, _id(address))
+    assert explained in owner.get(address).text
 
 
 def test_only_a_file_may_be_larger_than_a_form(owner: FlaskClient, connected: Shop) -> None:
