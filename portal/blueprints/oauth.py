@@ -14,6 +14,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from portal import beats
+from portal.blueprints import push_webhook
 from portal.db import transaction
 from portal.errors import ConnectingError
 from portal.services import connecting
@@ -26,6 +27,7 @@ STARTED = "klaviyo_started"
 GOOD_FOR_SECONDS = 15 * 60
 # Each tab may have one under way; they live in a cookie, so not without end.
 TABS = 4
+LONGEST_BACK = 1_200
 EXPIRED = (
     "This attempt to connect is no longer valid: it was used already, is older than 15 minutes, or was "
     "started in another browser."
@@ -36,11 +38,11 @@ EXPIRED = (
 @owner_required
 def connect() -> ResponseReturnValue:
     present = connecting.connection_of(merchant_id())
-    wished = request.form.getlist("also")
+    wished = request.args.getlist("also")
     # What was allowed before is asked for again, or it would be lost.
     started = connecting.begin(beats.klaviyo_app(), {*wished, *(present.granted_scopes if present else ())})
     attempt = {
-        "back": "push_webhook.index" if "flows:write" in wished else None,
+        "back": _back_to_webhook() if push_webhook.SCOPE in wished else None,
         "state": started.state,
         "code_verifier": started.code_verifier,
         "merchant_id": merchant_id(),
@@ -49,6 +51,12 @@ def connect() -> ResponseReturnValue:
     }
     session[STARTED] = [*_under_way(), attempt][-TABS:]
     return to_page(started.url)
+
+
+def _back_to_webhook() -> str:
+    """What was typed there travels in a cookie, which holds only so much."""
+    address = push_webhook.with_typed("draft")
+    return address if len(address) <= LONGEST_BACK else url_for("push_webhook.index", _anchor="draft")
 
 
 @bp.get("/oauth/klaviyo/install")
@@ -113,7 +121,7 @@ def _finish(attempt: dict[str, Any] | None) -> ResponseReturnValue:
     with transaction():
         connection = connecting.save(merchant_id(), granted, member_id())
     return to_page(
-        url_for(attempt.get("back") or "integrations.klaviyo"), Feedback(f"Connected to {connection.account_name}.")
+        attempt.get("back") or url_for("integrations.klaviyo"), Feedback(f"Connected to {connection.account_name}.")
     )
 
 

@@ -34,43 +34,40 @@ bp = Blueprint("push_webhook", __name__, url_prefix="/push/webhook")
 
 KEY_NAME = "Klaviyo webhook"
 SCOPE = "flows:write"
-# Two forms on one page: the names of this one's fields begin so.
-DRAFT = "draft-"
-# What is wished for is kept in the address, also while a key is made.
-FIELDS = ("message", "url", "flow", "starts")
+# What is wished for is kept in the address, also while a key is made or Klaviyo is asked for a permission.
+FIELDS = ("message", "url", "flow", "starts", "event_type")
 STARTS = {"event": "An event, such as Tier upgraded", "other": "A segment, a list or a date"}
-METRICS = {entry.type: entry.metric for entry in catalogue.RECORDED.values()}
+# Not the outcome of a push: a flow that pushes because of a push would never end.
+METRICS = {entry.type: entry.metric for entry in catalogue.EVENT_TYPES}
 
 
-class BodyForm(FlaskForm):
-    """Of an address: it changes nothing, so that it can be kept and shared."""
+class WishForm(FlaskForm):
+    """What the webhook says and what starts its flow. Of an address it changes nothing, so that it can be kept and shared."""
 
     class Meta:
-        csrf = False
+        csrf = False  # of a POST, it is checked for all forms
 
     message = StringField("Message")
     url = StringField("Link")
     flow = StringField("Name of the flow")
     starts = ChoiceField("The flow starts with", choices=STARTS)
+    event_type = ChoiceField("The draft starts with the event", choices=METRICS)
 
-
-class DraftForm(FlaskForm):
-    event_type = ChoiceField("The flow starts with the event", choices=METRICS)
-    message = StringField("Message")
-    url = StringField("Link")
-    flow = StringField("Name of the flow")
+    @property
+    def wish(self) -> Wish:
+        return Wish(self.message.data or "", self.url.data or "", self.flow.data or "", self.starts.data != "other")
 
 
 @bp.get("")
 @login_required
 def index() -> ResponseReturnValue:
-    return _show()
+    return _show(_asked())
 
 
 @bp.get("/body")
 @login_required
 def body() -> ResponseReturnValue:
-    return fragment("push_webhook/_body.html", **_body())
+    return fragment("push_webhook/_body.html", **_body(_asked().wish))
 
 
 @bp.post("/key")
@@ -80,20 +77,19 @@ def make_key() -> ResponseReturnValue:
         key, secret = api_keys.create(merchant_id(), KEY_NAME)
         auditing.record(merchant_id(), member_id(), "API key created", f"{key.name} ({key.prefix})")
     new_secret.keep(secret)
-    typed: dict[str, Any] = {name: request.form[name] for name in FIELDS if name in request.form}
-    address = url_for("push_webhook.index", **typed, _anchor="headers")
-    return to_page(address, Feedback("The new key is filled in. Copy it now."))
+    return to_page(with_typed("headers"), Feedback("The new key is filled in. Copy it now."))
 
 
 @bp.post("/flow")
 @owner_required
 def make_flow() -> ResponseReturnValue:
-    form = DraftForm(prefix=DRAFT)
+    form = WishForm()
+    form.starts.data = "event"
     form.validate()
     if form.errors:
         return _show(form), 422
     try:
-        wish = push_webhooks.checked(Wish(form.message.data or "", form.url.data or "", form.flow.data or ""))
+        wish = push_webhooks.checked(form.wish)
         flow_id = _draft(form.event_type.data, wish)
     except PortalError as error:
         refuse(form, error)
@@ -101,7 +97,12 @@ def make_flow() -> ResponseReturnValue:
     with transaction():
         auditing.record(merchant_id(), member_id(), "draft flow created in Klaviyo", f"{wish.flow} ({flow_id})")
     told = f"The draft flow {wish.flow} is in Klaviyo, with the webhook and a key of its own. Look at it there and switch it on."
-    return to_page(url_for("push_webhook.index"), Feedback(told))
+    return to_page(with_typed(), Feedback(told))
+
+
+def with_typed(anchor: str | None = None) -> str:
+    typed: dict[str, Any] = {name: request.form[name] for name in FIELDS if name in request.form}
+    return url_for("push_webhook.index", **typed, _anchor=anchor)
 
 
 def _draft(event_type: str, wish: Wish) -> str:
@@ -123,15 +124,23 @@ def _draft(event_type: str, wish: Wish) -> str:
 # --- what the page shows -------------------------------------------------------------------------
 
 
-def _show(draft: DraftForm | None = None) -> str:
+def _asked() -> WishForm:
+    """What is asked for in the address, or the example."""
+    if request.args.get("message") is None:
+        example = Wish()
+        return WishForm(
+            formdata=None, message=example.message, url=example.url, flow=example.flow, event_type="tier_upgraded"
+        )
+    return WishForm(request.args)
+
+
+def _show(form: WishForm) -> str:
     connection = connecting.connection_of(merchant_id())
     secret = new_secret.take()
-    shown = _body()
-    form: BodyForm = shown["form"]
     return render_template(
         "push_webhook/index.html",
-        **shown,
-        draft=draft or _draft_form(form),
+        form=form,
+        **_body(form.wish),
         secret=secret,
         headers=push_webhooks.headers(secret or push_webhooks.KEY_PLACE),
         keys=[key for key in api_keys.list_keys(merchant_id()) if key.revoked_at is None],
@@ -147,24 +156,11 @@ def _show(draft: DraftForm | None = None) -> str:
     )
 
 
-def _draft_form(form: BodyForm) -> DraftForm:
-    """As what was typed above says."""
-    typed = {name: form[name].data for name in ("message", "url", "flow")}
-    return DraftForm(formdata=None, prefix=DRAFT, event_type="tier_upgraded", **typed)
-
-
-def _body() -> dict[str, Any]:
-    """What is asked for in the address; where that makes no sense, the example and what is wrong."""
-    asked = request.args.get("message") is not None and request.method == "GET"
-    form = BodyForm(request.args) if asked else BodyForm(formdata=None)
-    if not asked:
-        example = Wish()
-        form.message.data, form.url.data, form.flow.data = example.message, example.url, example.flow
-        form.starts.data = "event"
-    told = Wish(form.message.data or "", form.url.data or "", form.flow.data or "", form.starts.data != "other")
+def _body(told: Wish) -> dict[str, Any]:
+    """Where what is told makes no sense, the example and what is wrong."""
     wrong, wish = None, Wish()
     try:
         wish = push_webhooks.checked(told)
     except InvalidError as error:
         wrong = error.message
-    return {"form": form, "wish": wish, "wrong": wrong, "body": push_webhooks.body(wish)}
+    return {"wish": wish, "wrong": wrong, "body": push_webhooks.body(wish)}

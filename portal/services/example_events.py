@@ -17,7 +17,7 @@ from portal.db import changed_rows, db, on_commit, utcnow
 from portal.klaviyo import Client, UnauthorizedError, bodies, profiles, verdict
 from portal.models import Connection, ConnectionState, Examples
 from portal.services import auditing, connecting
-from portal.services.catalogue import EVENT_TYPES
+from portal.services.catalogue import RECORDED
 from portal.services.outbox import RETRY_AFTER
 from portal.services.recording import DERIVED
 
@@ -98,7 +98,8 @@ def send(client: Client, now: datetime) -> bool:
             properties=json.dumps(entry.example, ensure_ascii=False),
             backfill=True,
         )
-        for entry in EVENT_TYPES
+        # Also of the outcome of pushes, which a flow may wait for before the first push is sent.
+        for entry in RECORDED.values()
     ]
     requests = [
         (profiles.PATH, person),

@@ -6,6 +6,7 @@ import json
 import re
 from html import unescape
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from flask import Flask
@@ -22,10 +23,10 @@ from tests.portal.blueprints import pages
 
 PAGE = "/push/webhook"
 DRAFT = {
-    "draft-event_type": "balance_changed",
-    "draft-flow": "Points are in",
-    "draft-message": "Your points are in!",
-    "draft-url": "https://yourstore.com/rewards",
+    "event_type": "balance_changed",
+    "flow": "Points are in",
+    "message": "Your points are in!",
+    "url": "https://yourstore.com/rewards",
 }
 
 
@@ -148,13 +149,21 @@ def known(app: Flask, client: FlaskClient, connected: Shop, sandbox: Sandbox) ->
     return connected
 
 
-def test_without_the_permission_the_page_says_how_to_get_it(client: FlaskClient, known: Shop) -> None:
+def test_without_the_permission_the_page_says_how_to_get_it(client: FlaskClient, known: Shop, sandbox: Sandbox) -> None:
     browser = factories.log_in(client, known.email)
     page = browser.get(PAGE).text
     assert "Allow it in Klaviyo" in page
-    asked = pages.post(browser, "/settings/integrations/klaviyo/connect", also="flows:write")
-    assert "flows%3Awrite" in asked.headers["Location"]
-    assert "flows%3Awrite" not in pages.post(browser, "/settings/integrations/klaviyo/connect").headers["Location"]
+    connect = "/settings/integrations/klaviyo/connect"
+    assert f'formaction="{connect}?also=flows:write"' in page
+    assert "flows%3Awrite" not in pages.post(browser, connect).headers["Location"]
+    # What was typed is still there after the way to Klaviyo and back.
+    asked = pages.post(browser, f"{connect}?also=flows:write", **DRAFT).headers["Location"]
+    assert "flows%3Awrite" in asked
+    state = parse_qs(urlsplit(asked).query)["state"][0]
+    back = browser.get("/oauth/klaviyo/callback", query_string={"state": state, "code": sandbox.allow(asked)})
+    again = browser.get(back.headers["Location"]).text
+    assert json.loads(_code(again, "hook-body"))["message"] == DRAFT["message"]
+    assert '<option selected value="balance_changed">' in again
 
 
 def test_a_draft_flow_is_made_once_with_the_webhook_and_a_key_of_its_own(
@@ -176,7 +185,7 @@ def test_a_draft_flow_is_made_once_with_the_webhook_and_a_key_of_its_own(
     assert _live_keys(app)[-1] == "Flow Points are in"
     again = pages.post(browser, f"{PAGE}/flow", **DRAFT)
     assert again.status_code == 409
-    assert 'href="#draft-flow"' in again.text
+    assert 'href="#flow"' in again.text
     assert len(_flows(sandbox)) == 1
     assert len(_live_keys(app)) == 2
 

@@ -12,7 +12,7 @@ from portal.db import db, transaction, utcnow
 from portal.jobs import examples
 from portal.models import Customer, Event, Examples
 from portal.services import example_events
-from portal.services.catalogue import COMMON, EVENT_TYPES
+from portal.services.catalogue import COMMON, RECORDED
 from tests import factories
 from tests.factories import Shop
 from tests.klaviyo_account import Sandbox
@@ -56,8 +56,8 @@ def test_one_example_of_each_event_is_sent_once_and_is_nobodys(
         row.due_at = utcnow()
     _tick(app)
     told = {event["metric"]: event for event in sandbox.events()}
-    assert len(sandbox.events()) == len(told) == 18
-    for entry in EVENT_TYPES:
+    assert len(sandbox.events()) == len(told) == 19, "the 18, and the outcome of a push"
+    for entry in RECORDED.values():
         event = told[entry.metric]
         assert (event["email"], event["backfill"]) == (example_events.EMAIL, True)
         assert event["properties"] == entry.example
