@@ -242,7 +242,10 @@ def _redeemed(
     known, cost = reward or withdrawn, _told_cost(properties)
     if cost is None:
         if known is None:
-            raise _cost_is_missing()
+            raise InvalidError(
+                f'There is no reward "{code}" in your programme. Send the id of one that there is, or its cost too.',
+                field="properties.reward_id",
+            )
         cost = known.cost
     if cost > subject.standing.balance:
         raise ConflictError(
@@ -266,17 +269,13 @@ def _told_cost(properties: dict[str, Any]) -> int | None:
     """None where the reward that is named says it."""
     cost = _points(properties, "cost")
     if cost is None and not properties.get("reward_id"):
-        raise _cost_is_missing()
+        raise InvalidError(
+            "properties.cost is missing. Send the points it cost, or the id of a reward of your programme as reward_id.",
+            field="properties.cost",
+        )
     if cost is not None and cost < 0:
         raise InvalidError("properties.cost must not be below 0.", field="properties.cost")
     return cost
-
-
-def _cost_is_missing() -> InvalidError:
-    return InvalidError(
-        "properties.cost is missing. Send the points it cost, or the id of a reward of your programme as reward_id.",
-        field="properties.cost",
-    )
 
 
 def _check_channel(reward: RewardRule, channel: Channel) -> None:

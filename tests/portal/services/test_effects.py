@@ -167,6 +167,16 @@ def test_more_than_the_balance_is_refused_and_nothing_is_taken(programme: int) -
     assert db.session.scalar(select(Reward.redeemed).where(Reward.code == "coffee")) == 0
 
 
+def test_a_reward_that_there_is_not_is_named_unless_its_cost_is_told(programme: int) -> None:
+    _points(programme, "points", change=100)
+    unknown = {"type": "reward_redeemed_online", "properties": {"reward_id": "cofee"}}
+    refused = stage.record(programme, told("r", **unknown))
+    assert _error(list(refused)) == ("invalid", "properties.reward_id")
+    assert '"cofee"' in str(refused[0])
+    unknown["properties"]["cost"] = 40
+    assert stage.record(programme, told("s", **unknown)) == ["accepted"]
+
+
 def test_a_refused_event_makes_no_customer(programme: int) -> None:
     with transaction():
         events.record(programme, [told("r", "new@example.com", type="reward_redeemed_online", properties={"cost": 5})])
