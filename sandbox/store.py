@@ -21,7 +21,7 @@ class Store:
         self._reading = threading.local()
         self._writer = self._connect()
         self._writer.execute("PRAGMA journal_mode = WAL")
-        self._writer.execute("PRAGMA cache_size = -48000")
+        self._writer.execute("PRAGMA cache_size = -24000")
         self._writer.execute("PRAGMA wal_autocheckpoint = 4000")
         self._next: dict[str, int] = {}
         for statement in tables:
