@@ -25,7 +25,7 @@ from rq.serializers import JSONSerializer
 
 from portal import config, create_workshop, queue
 from portal.config import SettingsError
-from portal.db import cache_little, db, in_own_session
+from portal.db import db, in_own_session
 from portal.jobs import schedule, segments
 
 
@@ -55,7 +55,6 @@ def run_ticker(name: str) -> None:
 
 
 def run_importer(name: str) -> None:
-    cache_little()
     stopping = threading.Event()
     _stop_on_signals(stopping)
     segments.run(f"importer.{name}", stopping)

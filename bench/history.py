@@ -18,7 +18,7 @@ import requests
 
 from bench.delivery import CEILING, one_by_one
 from bench.stack import Stack, running
-from bench.watching import Watching
+from bench.watching import Watching, in_words
 from examples.history import past
 from examples.replay import EXTRACT
 
@@ -49,7 +49,7 @@ def history(database: str, baseline_seconds: float = 61.0) -> None:
 
 
 def history_memory(database: str, rows: int = 1_000_000) -> None:
-    """Without limits: the largest process at a tenth of the rows and at all of them, and what the portal itself can do."""
+    """Without limits: the most that each process holds up to a tenth of the rows and up to the end, and what the portal itself can do."""
     with running(database, limits=False) as stack:
         stack.start_delivering()
         time.sleep(3)
@@ -58,15 +58,22 @@ def history_memory(database: str, rows: int = 1_000_000) -> None:
             ready = _upload(stack, (json.dumps(row).encode() + b"\n" for row in islice(_over_and_over(), rows)))
             _tell(watching, database, f"{rows:,} rows uploaded and checked", rows / (time.perf_counter() - begun))
             _change(stack, ready["id"], "start")
-            begun = time.perf_counter()
+            begun, largest = time.perf_counter(), []
             for share in (0.1, 0.5, 1.0):
                 work = _await(stack, ready["id"], lambda work, least=share * rows: work["done"] >= least)
                 done = work["done"]
-                _tell(watching, database, f"{done:,} recorded", done / (time.perf_counter() - begun))
+                most = _tell(watching, database, f"{done:,} recorded", done / (time.perf_counter() - begun))
+                largest.append(max(each for name, each in most.items() if name.startswith("worker")))
+    tenth, end = largest[0], largest[-1]
+    print(
+        f"history-memory, {database}: the largest worker from a tenth on: {end - tenth:+.0f} MB, ratio {end / tenth:.2f}"
+    )
 
 
-def _tell(watching: Watching, database: str, phase: str, per_second: float) -> None:
-    print(f"history-memory, {database}: {phase}, {per_second:,.0f} rows/s; at most: {watching.most()}", flush=True)
+def _tell(watching: Watching, database: str, phase: str, per_second: float) -> dict[str, float]:
+    most = watching.most()
+    print(f"history-memory, {database}: {phase}, {per_second:,.0f} rows/s; at most: {in_words(most)}", flush=True)
+    return most
 
 
 def _over_and_over() -> Iterator[dict[str, Any]]:

@@ -42,14 +42,14 @@ def segments(database: str, members: int = MEMBERS, baseline_seconds: float = 61
         changed = _change(stack, klaviyo_id, members)
         since = time.time()
         _tell(database, f"first import of {members:,} members", members, first, baseline)
-        print(f"  at most: {watching.most()}", flush=True)
+        print(f"  at most: {watching.told()}", flush=True)
         time.sleep(FRESH.total_seconds() + 1)  # a large one has begun again by then
         post(stack, "/segments/sync")
         _look(stack, database, "during a refresh")
         refresh = _completed(stack, since)
         _tell(database, f"refresh with {2 * changed / members:.1%} changed", members, refresh, baseline)
         _check(stack, members, changed)
-        print(f"  at most, with the pages: {watching.most()}", flush=True)
+        print(f"  at most, with the pages: {watching.told()}", flush=True)
         stop([stack.importing], 10)
         _look(stack, database, "at rest")
 

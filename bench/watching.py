@@ -26,12 +26,19 @@ class Watching:
         self._done.set()
         self._thread.join()
 
-    def most(self) -> str:
+    def most(self) -> dict[str, float]:
         most, self._most = self._most, {}
-        return ", ".join(f"{name} {megabytes:.0f} MB" for name, megabytes in most.items())
+        return most
+
+    def told(self) -> str:
+        return in_words(self.most())
 
     def _watch(self) -> None:
         while not self._done.wait(SAMPLE_SECONDS):
             for name, megabytes in self._stack.memory().items():
                 if name.startswith(OURS):
                     self._most[name] = max(self._most.get(name, 0.0), megabytes)
+
+
+def in_words(megabytes: dict[str, float]) -> str:
+    return ", ".join(f"{name} {each:.0f} MB" for name, each in megabytes.items())

@@ -22,7 +22,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from portal.db import Model, db, evened, run
+from portal.db import Model, db, run
+from portal.lists import one_of_given
 
 # COPY takes three exchanges with the server, however few the rows are.
 WORTH_A_COPY = 3
@@ -115,22 +116,11 @@ def _update_from_arrays(table: Table, columns: tuple[str, ...]) -> Executable:
     return update(table).where(table.c[key] == new.c[key]).values({name: new.c[name] for name in others})
 
 
-def one_of_given(dialect: str, column: Any) -> ColumnElement[bool]:
-    """`one_of` for a statement that is built once: what is looked for comes as its parameter `values`."""
-    if dialect == "postgresql":
-        matches: ColumnElement[bool] = column == func.any(bindparam("values", type_=ARRAY(column.type)))
-        return matches
-    found: ColumnElement[bool] = column.in_(bindparam("values", expanding=True))
-    return found
-
-
 def find_unique(
     columns: tuple[Any, ...], owner: Any, owner_id: int, wanted: Mapping[Any, Iterable[Any]]
 ) -> Sequence[Any]:
     """Rows of one owner in which a unique column has one of many values, for each column of `wanted`."""
     values = {column.name: list(those) for column, those in wanted.items()}
-    if db.engine.dialect.name != "postgresql":
-        values = {name: evened(those) for name, those in values.items()}
     one_each = all(len(those) == 1 for those in values.values())
     statement = _unique_search(db.engine.dialect.name, columns, owner, tuple(wanted), one_each)
     parameters = {name: those[0] if one_each else those for name, those in values.items()}
@@ -154,7 +144,7 @@ def _search(dialect: str, columns: tuple[Any, ...], owned: ColumnElement[bool], 
     """PostgreSQL is made to look up each value by itself: given the list as a whole it may read every row of the owner instead,
     and does so while it has no statistics of a young table."""
     if dialect != "postgresql":
-        return select(*columns).where(owned, column.in_(bindparam(column.name, expanding=True)))
+        return select(*columns).where(owned, one_of_given(dialect, column, column.name))
     values = bindparam(column.name, type_=ARRAY(column.type))
     each = func.unnest(values).table_valued("value", name=f"wanted_{column.name}").render_derived()
     found = select(*columns).where(owned, column == each.c.value).correlate(each).limit(1).lateral("found")

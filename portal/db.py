@@ -20,7 +20,6 @@ from typing import Any, ParamSpec, TypeVar, cast
 from flask import current_app
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
     ColumnElement,
     DateTime,
@@ -30,15 +29,15 @@ from sqlalchemy import (
     Integer,
     MetaData,
     TypeDecorator,
-    any_,
     event,
-    literal,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, CursorResult, Result
 from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, OperationalError
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import ConnectionPoolEntry, Pool
+
+from portal import lists
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -226,25 +225,9 @@ def insert_or_update(model: type[Model]) -> postgresql.Insert | sqlite.Insert:
     return postgresql.insert(model) if db.engine.dialect.name == "postgresql" else sqlite.insert(model)
 
 
-# A statement of SQLite's takes 32,766 values.
-MOST_EVENED = 4_096
-
-
 def one_of(column: Any, values: Iterable[Any]) -> ColumnElement[bool]:
-    """`column IN (values)` for many values; PostgreSQL reads one array far sooner than a thousand parameters."""
-    values = list(values)
-    if db.engine.dialect.name == "postgresql":
-        matches: ColumnElement[bool] = column == any_(literal(values, ARRAY(column.type)))
-        return matches
-    found: ColumnElement[bool] = column.in_(evened(values))
-    return found
-
-
-def evened(values: list[Any]) -> list[Any]:
-    """The same with the last repeated, up to a power of two: SQLite keeps what it has prepared for each length of a list, and a long
-    one takes hundreds of kilobytes."""
-    length = 1 << max(0, len(values) - 1).bit_length()
-    return values + values[-1:] * (length - len(values)) if length <= MOST_EVENED else values
+    """`column IN (values)` for many values."""
+    return lists.one_of(db.engine.dialect.name, column, values)
 
 
 def run(statement: Executable, parameters: Any = None) -> Result[Any]:
@@ -313,15 +296,6 @@ def _ask_whether_it_lives(connection: Any, record: ConnectionPoolEntry, _taken: 
         raise DisconnectionError from error  # the pool takes another one
 
 
-# Kilobytes of the database that each connection to SQLite keeps; twice as much saved a batch no time.
-_cache = {"kilobytes": 8_000}
-
-
-def cache_little() -> None:
-    """For a process that writes to all ends of a large table: a cache does not help it, and each connection would fill its own."""
-    _cache["kilobytes"] = 1_000
-
-
 @event.listens_for(Engine, "connect")
 def _set_up(connection: Any, _record: Any) -> None:
     if not isinstance(connection, sqlite3.Connection):
@@ -331,14 +305,10 @@ def _set_up(connection: Any, _record: Any) -> None:
         connection.commit()
         return
     connection.isolation_level = None  # we say BEGIN ourselves, below
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=NORMAL",
-        "busy_timeout=30000",
-        "foreign_keys=ON",
-        f"cache_size=-{_cache['kilobytes']}",
-    ):
+    # No larger cache than the usual 2 MB: each connection fills its own, and what another process writes makes it worthless.
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=30000", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+    lists.prepare(connection)
 
 
 @event.listens_for(Engine, "begin")

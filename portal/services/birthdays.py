@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import select, update
 
-from portal.db import db, insert_or_update
+from portal.db import db, insert_or_update, one_of
 from portal.models import Customer, Merchant, PeriodicTask
 from portal.services import events
 from portal.services.customers import Identifiers
@@ -80,7 +80,7 @@ def tell(day: date, zones: Iterable[str], now: datetime) -> bool:
     for merchant_id, ids in sorted(by_merchant.items()):
         db.session.execute(
             update(Customer)
-            .where(Customer.id.in_(ids))
+            .where(one_of(Customer.id, ids))
             .values(birthday_told_in=day.year)
             .execution_options(synchronize_session=False)
         )

@@ -15,8 +15,19 @@ from sqlalchemy import Executable, Table, bindparam, delete, exists, func, selec
 from sqlalchemy.orm import aliased
 
 from portal import queue
-from portal.bulk import insert_rows, one_of_given
-from portal.db import changed_rows, db, evened, first_id_at, insert_or_update, new_id, on_commit, one_of, run, utcnow
+from portal.bulk import insert_rows
+from portal.db import (
+    changed_rows,
+    db,
+    first_id_at,
+    insert_or_update,
+    new_id,
+    on_commit,
+    one_of,
+    run,
+    utcnow,
+)
+from portal.lists import one_of_given
 from portal.models import Card, CardMessage, Customer, GoogleCard, Registration
 from portal.models.card import new_card_token, new_serial
 from portal.services.card_face import faces
@@ -65,9 +76,7 @@ def touch(merchant_id: int, customer_ids: Collection[int], now: datetime | None 
     if not customer_ids:
         return
     due = (now or utcnow()) + COALESCE
-    run(
-        _touching(db.engine.dialect.name), {"merchant": merchant_id, "values": evened(sorted(customer_ids)), "due": due}
-    )
+    run(_touching(db.engine.dialect.name), {"merchant": merchant_id, "ids": sorted(customer_ids), "due": due})
 
 
 @cache
@@ -76,7 +85,7 @@ def _touching(dialect: str) -> Executable:
     cards = cast("Table", Card.__table__)
     return (
         update(cards)
-        .where(cards.c.merchant_id == bindparam("merchant"), one_of_given(dialect, cards.c.customer_id))
+        .where(cards.c.merchant_id == bindparam("merchant"), one_of_given(dialect, cards.c.customer_id, "ids"))
         .values(due_at=func.coalesce(cards.c.due_at, bindparam("due", type_=cards.c.due_at.type)))
     )
 

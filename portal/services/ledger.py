@@ -16,8 +16,9 @@ from sqlalchemy import ARRAY, Executable, Select, bindparam, func, select, updat
 from sqlalchemy.dialects import postgresql, sqlite
 
 from portal.bulk import insert_rows, update_rows
-from portal.db import UtcDateTime, changed_rows, db, evened, one_of, run
+from portal.db import UtcDateTime, changed_rows, db, one_of, run
 from portal.errors import ConflictError
+from portal.lists import one_of_given
 from portal.models import Customer, PointsChange, ProfileSync, Redemption, Reward
 from portal.services.effects import Change
 from portal.services.rules import RewardRule, Rules
@@ -32,13 +33,13 @@ _COLUMNS = (_CUSTOMERS.c.id, *(_CUSTOMERS.c[name] for name in STATE))
 # Locked in one order everywhere: two requests about the same customers would wait for each other.
 _LOCK_ON_POSTGRESQL = (
     select(*_COLUMNS)
-    .where(_CUSTOMERS.c.id == func.any(_IDS))
+    .where(one_of_given("postgresql", _CUSTOMERS.c.id, "ids"))
     .order_by(_CUSTOMERS.c.id)
     .with_for_update(
         key_share=True
     )  # rows that refer to the customer may come meanwhile: their writers never wait for us
 )
-_READ = select(*_COLUMNS).where(_CUSTOMERS.c.id.in_(bindparam("ids", expanding=True)))
+_READ = select(*_COLUMNS).where(one_of_given("sqlite", _CUSTOMERS.c.id, "ids"))
 
 
 def lock(customer_ids: Collection[int]) -> dict[int, Standing]:
@@ -46,7 +47,7 @@ def lock(customer_ids: Collection[int]) -> dict[int, Standing]:
     if not customer_ids:
         return {}
     query: Executable = _LOCK_ON_POSTGRESQL if db.engine.dialect.name == "postgresql" else _READ
-    return {row[0]: Standing(*row) for row in run(query, {"ids": evened(sorted(customer_ids))})}
+    return {row[0]: Standing(*row) for row in run(query, {"ids": sorted(customer_ids)})}
 
 
 def earnings(rules: Rules, customer_ids: Collection[int], since: datetime) -> dict[int, list[Earning]]:

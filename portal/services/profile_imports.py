@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import exists, select
 
-from portal.db import db, new_id
+from portal.db import db, new_id, one_of
 from portal.klaviyo.profiles import Job, RowError
 from portal.models import Connection, Customer, ProfileImport, ProfileSync
 from portal.services import delivering, profile_outbox, sweeps
@@ -118,7 +118,7 @@ def _reasons(ids: Sequence[int], errors: Sequence[RowError]) -> dict[int, Refusa
     if not errors:
         return {}
     named = {error.who for error in errors if error.who}
-    matches = (Customer.email.in_(named), Customer.phone.in_(named), Customer.klaviyo_profile_id.in_(named))
+    matches = [one_of(name, named) for name in (Customer.email, Customer.phone, Customer.klaviyo_profile_id)]
     ours = set(ids)
     by_identifier = {
         identifier: row.id

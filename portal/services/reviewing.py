@@ -12,7 +12,7 @@ from functools import partial
 from sqlalchemy import ColumnElement, delete, select, update
 
 from portal import queue
-from portal.db import changed_rows, db, new_id, on_commit
+from portal.db import changed_rows, db, new_id, on_commit, one_of
 from portal.models import Customer, FormerTier, Programme
 from portal.services import cards, ledger
 from portal.services.customers import Identifiers, identify
@@ -76,7 +76,7 @@ def continue_timed(merchant_id: int, now: datetime) -> bool:
     _review(merchant_id, ids, now, changed=False)
     db.session.execute(
         update(Customer)
-        .where(Customer.id.in_(ids), _is_due(now))
+        .where(one_of(Customer.id, ids), _is_due(now))
         .values(tier_review_at=now + NOT_BEFORE)
         .execution_options(synchronize_session=False)
     )

@@ -6,16 +6,18 @@ import os
 import threading
 from datetime import UTC, datetime, timedelta, timezone
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy import func, select, text
+from sqlalchemy import create_engine, event, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from portal.bulk import find_unique
 from portal.config import Settings
-from portal.db import db, first_id_at, in_own_session, new_id, new_ids, on_commit, transaction, utcnow
-from portal.models import Customer, Heartbeat, Merchant
+from portal.db import db, first_id_at, in_own_session, new_id, new_ids, on_commit, one_of, transaction, utcnow
+from portal.models import Customer, ErasedEvent, Event, Heartbeat, Merchant
 from portal.services import accounts
 from tests.servers import Postgres
 
@@ -222,3 +224,52 @@ def _bits_of_a_fork() -> int:
 def test_forked_processes_draw_bits_of_their_own() -> None:
     # Ten bits each: that four are alike happens once in a thousand million runs.
     assert len({_bits(new_id()), *(_bits_of_a_fork() for _ in range(3))}) > 1
+
+
+# --- many values ---------------------------------------------------------------------------------
+
+
+def test_a_list_is_one_parameter_however_long_it_is(app: Flask) -> None:
+    """A connection to SQLite keeps what it has prepared: a megabyte for a list of five thousand, and another for each length."""
+    said: set[str] = set()
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        said.add(statement)
+
+    with app.app_context():
+        events, merchants = Event.__table__.c, select(Merchant.name)
+        db.session.execute(merchants)  # a transaction has begun
+        event.listen(db.engine, "before_cursor_execute", note)
+        try:
+            for length in (2, 3, 5_000):
+                db.session.execute(merchants.where(one_of(Merchant.id, range(length))))
+                find_unique((events.id,), events.merchant_id, 1, {events.event_id: map(str, range(length))})
+        finally:
+            event.remove(db.engine, "before_cursor_execute", note)
+    assert len(said) == 2, said
+
+
+def test_a_list_holds_numbers_texts_and_bytes(app: Flask) -> None:
+    names, moment, largest = ["1", 'a "quoted" one', "Zoë", "{[]}"], utcnow(), 2**63 - 1
+    with app.app_context():
+        with transaction():
+            for name in (*names, "another"):
+                _beat(name, moment)
+            db.session.add(Merchant(id=largest, name="Largest", slug="largest", programme_name="Largest"))
+            db.session.flush()
+            db.session.add(ErasedEvent(merchant_id=largest, id_hash=b"\x00\xff'"))
+        kept = db.session.scalars(select(Heartbeat.name).where(one_of(Heartbeat.name, names)))
+        assert sorted(kept) == sorted(names)
+        assert db.session.scalars(select(Heartbeat.name).where(one_of(Heartbeat.name, []))).all() == []
+        assert db.session.scalar(select(Merchant.name).where(one_of(Merchant.id, [largest]))) == "Largest"
+        hashes = select(ErasedEvent.merchant_id).where(one_of(ErasedEvent.id_hash, [b"\x00\xff'", b""]))
+        assert db.session.scalar(hashes) == largest
+
+
+def test_a_connection_to_sqlite_caches_little(tmp_path: Path) -> None:
+    """Each has a cache of its own, and each thread of a worker a connection."""
+    engine = create_engine(f"sqlite:///{tmp_path / 'one'}")
+    with engine.connect() as connection:
+        kilobytes = -connection.exec_driver_sql("PRAGMA cache_size").scalar_one()
+    engine.dispose()
+    assert 0 < kilobytes <= 2_000
