@@ -96,6 +96,12 @@ def _fitted(slot: Slot, picture: Image.Image, size: tuple[int, int]) -> Image.Im
     if slot is Slot.STRIP:
         return ImageOps.fit(picture, size, Image.Resampling.LANCZOS)
     inside = ImageOps.contain(picture, size, Image.Resampling.LANCZOS)
+    if not all(inside.size):
+        raise ImageError(
+            "image_shape",
+            f"The {slot.file} is {picture.width:,} by {picture.height:,} pixels, and would be thinner than a line on the card. "
+            "Cut off what is empty and upload it again.",
+        )
     if slot is Slot.LOGO or inside.size == size:
         return inside
     # An icon is square. Around one that is not goes the colour of its corner, transparent where that is.

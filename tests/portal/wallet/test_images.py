@@ -104,6 +104,7 @@ REFUSED = {
     "image_too_many_pixels": bomb(60_000, 60_000),
     "image_too_large": b"\x89PNG\r\n\x1a\n" + bytes(LARGEST_BYTES),
     "image_too_small": png(37, 38),
+    "image_shape": png(9_000, 40),
     "image_damaged": bomb(500, 500)[:60],
 }
 
