@@ -68,7 +68,8 @@ def _plain_insert(
     types = [table.c[name].type.dialect_impl(dialect) for name in columns]
     converters = [(place, each.bind_processor(dialect)) for place, each in enumerate(types)]
     marks = ", ".join("?" * len(columns))
-    statement = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - names of ours
+    quote = dialect.identifier_preparer.quote
+    statement = f"INSERT INTO {quote(table.name)} ({', '.join(map(quote, columns))}) VALUES ({marks})"  # noqa: S608
     return statement, [(place, convert) for place, convert in converters if convert is not None]
 
 

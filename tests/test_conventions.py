@@ -83,29 +83,29 @@ def test_a_library_is_imported_only_where_it_is_at_home() -> None:
     assert not strangers
 
 
-def test_a_worker_loads_nothing_that_answers_requests() -> None:
-    loaded = subprocess.run(
-        [sys.executable, "-c", "import sys, worker; print(*sys.modules)"],
+def loaded_by(modules: str, data: Path) -> set[str]:
+    """Everything that a process has loaded which imports these, on SQLite."""
+    told = subprocess.run(
+        [sys.executable, "-c", f"import sys, {modules}; print(*sys.modules)"],
         capture_output=True,
         text=True,
         check=True,
         cwd=ROOT,
-    ).stdout.split()
+        env={"PORTAL_DATA_DIR": str(data), "PORTAL_DATABASE_URL": f"sqlite:///{data}/portal.sqlite3"},
+    )
+    return set(told.stdout.split())
+
+
+def test_a_worker_loads_nothing_that_answers_requests(tmp_path: Path) -> None:
+    loaded = loaded_by("worker", tmp_path)
     assert "portal.jobs.deliveries" in loaded
-    assert not {"portal.site", "portal.blueprints", "portal.web", "flask_wtf"} & set(loaded)
+    assert not {"portal.site", "portal.blueprints", "portal.web", "flask_wtf"} & loaded
 
 
 def test_a_process_loads_neither_the_driver_of_another_database_nor_what_only_connecting_needs(tmp_path: Path) -> None:
-    loaded = subprocess.run(
-        [sys.executable, "-c", "import sys, worker, wsgi; print(*sys.modules)"],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=ROOT,
-        env={"PORTAL_DATA_DIR": str(tmp_path), "PORTAL_DATABASE_URL": f"sqlite:///{tmp_path}/portal.sqlite3"},
-    ).stdout.split()
-    assert {"sqlalchemy", "portal.bulk", "portal.klaviyo.oauth"} <= set(loaded)
-    assert not {"psycopg", "authlib"} & set(loaded)
+    loaded = loaded_by("worker, wsgi", tmp_path)
+    assert {"sqlalchemy", "portal.bulk", "portal.klaviyo.oauth"} <= loaded
+    assert not {"psycopg", "authlib"} & loaded
 
 
 def test_only_the_settings_read_the_environment() -> None:

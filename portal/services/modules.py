@@ -16,11 +16,8 @@ EFFECTS = {
     (Module.EVENTS, True): "From now on, wallet events are sent to the customers' profiles in Klaviyo within seconds. "
     "All customers' points, tier, rewards and card link go there at once, and whenever they change; "
     "a customer who is not in Klaviyo yet becomes a profile there.",
-    (
-        Module.EVENTS,
-        False,
-    ): "New events are recorded here but no longer sent, and profiles in Klaviyo stay as they are. "
-    "Events that wait already are still delivered.",
+    (Module.EVENTS, False): "New events are recorded here but no longer sent, and profiles in Klaviyo stay as they "
+    "are. Events that wait already are still delivered.",
     (Module.SEGMENTS, True): "Your Klaviyo segments are listed here, so that you can choose which to import.",
     (Module.SEGMENTS, False): "Segments are no longer brought up to date. Your choice of segments is kept.",
 }
