@@ -20,6 +20,7 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
+from rq.exceptions import StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
@@ -111,6 +112,16 @@ class _Listener(SimpleWorker):
             self.shares.note(of.name, time.monotonic() - started)
             by_name = {each.name: each for each in self.queues}
             self._ordered_queues = [by_name[name] for name in self.shares.order()]
+
+    def heartbeat(self, *args: Any, **kwargs: Any) -> None:
+        """RQ looks for a lost Redis again and again. What it raises when told to stop may be swallowed, by a log record that is just
+        being written: it would go on until Redis is back."""
+        try:
+            super().heartbeat(*args, **kwargs)
+        except RedisError:
+            if self.stopping.is_set():
+                raise StopRequested from None
+            raise
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         _thread.start_new_thread(self.stopping.set, ())

@@ -9,9 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from flask import Flask
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from rq.exceptions import StopRequested
 from sqlalchemy import select
 
 import worker
+from launch import ports
 from portal import queue
 from portal.config import Settings
 from portal.db import db, in_own_session, transaction
@@ -51,6 +55,17 @@ def test_a_job_sees_what_was_written_since_the_one_before(
             grant_id = elsewhere.submit(in_own_session(disconnect)).result()
         work(queue.UPKEEP, queue.REVOKE, grant_id)
     assert sandbox.requests("/oauth/revoke") == 1
+
+
+def test_a_worker_that_is_told_to_stop_does_not_look_for_a_lost_redis(settings: Settings) -> None:
+    stopping = threading.Event()
+    listener = worker._listener("tests", queue.patient(settings.redis_url), stopping)
+    listener.connection = Redis(port=ports.find_free())
+    with pytest.raises(RedisConnectionError):
+        listener.heartbeat()
+    stopping.set()
+    with pytest.raises(StopRequested):
+        listener.heartbeat()
 
 
 def _come_again() -> None:
